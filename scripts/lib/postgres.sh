@@ -125,18 +125,30 @@ _pg_initdb() {  # DIR BINDIR SAFE_OR_FAST
     _pg_hba >"$1/data/pg_hba.conf"
 }
 
+# A killed server counts as running until its parent has reaped it.
+_pg_await_reaping() {  # DATA
+  local pid
+  [[ -r $1/postmaster.pid ]] && read -r pid <"$1/postmaster.pid" || return 0
+  for _ in {1..50}; do
+    grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null || return 0
+    sleep 0.2
+  done
+}
+
 pg_cluster_create() {
   local dir durability=${2:-safe} bindir socket_dir port
   [[ $durability == safe || $durability == fast ]] ||
     _pg_fail "durability is safe or fast, not $durability" || return
   mkdir -p "$1" && dir=$(cd "$1" && pwd) && bindir=$(_pg_bindir) || return
   [[ ! -e $dir/data ]] || _pg_fail "there is a cluster in $dir" || return
-  mkdir "$dir/data" && : >"$dir/postgres.log" || return
   if ((EUID == 0)); then
-    chmod o+x "$dir" && chown postgres: "$dir/data" "$dir/postgres.log" ||
-      return
+    chmod o+x "$dir" || return
     _pg_as_server test -x "$dir" ||
       _pg_fail "the user postgres cannot reach $dir" || return
+  fi
+  mkdir "$dir/data" && : >"$dir/postgres.log" || return
+  if ((EUID == 0)); then
+    chown postgres: "$dir/data" "$dir/postgres.log" || return
   fi
   _pg_initdb "$dir" "$bindir" "$durability" &&
     socket_dir=$(_pg_socket_dir "$dir") || return
@@ -156,19 +168,22 @@ pg_cluster_create() {
 pg_cluster_start() (
   # shellcheck source=/dev/null
   source "$1/postgres.env" || exit
+  log=${PG_DATA%/data}/postgres.log
   mkdir -p "$PG_SOCKET_DIR" || exit
   if ((EUID == 0)); then
     chown postgres: "$PG_SOCKET_DIR" || exit
   fi
-  # After a kill -9 the dead server's children hold its memory for a moment.
+  # After a kill -9 the dead server lingers for a moment, and its children
+  # hold its memory.
   for _ in {1..5}; do
+    _pg_await_reaping "$PG_DATA"
     if _pg_as_server "$PG_BINDIR/pg_ctl" start --wait --timeout=60 --silent \
-      --pgdata="$PG_DATA" --log="$PG_DATA/../postgres.log" \
-      --options="-p $PGPORT -k '$PG_SOCKET_DIR'" >/dev/null; then
+      --pgdata="$PG_DATA" --log="$log" \
+      --options="-p $PGPORT -k '$PG_SOCKET_DIR'" >>"$log" 2>&1; then
       exit 0
     fi
-    tail -n 5 "$PG_DATA/../postgres.log" |
-      grep -q 'pre-existing shared memory' || break
+    tail -n 5 "$log" | grep -q -e 'pre-existing shared memory' \
+      -e 'lock file "postmaster.pid" already exists' || break
     sleep 1
   done
   _pg_fail "the server does not start, see $1/postgres.log"
@@ -177,7 +192,8 @@ pg_cluster_start() (
 pg_cluster_stop() (
   # shellcheck source=/dev/null
   source "$1/postgres.env" || exit
-  local state=0
+  _pg_await_reaping "$PG_DATA"
+  state=0
   _pg_as_server "$PG_BINDIR/pg_ctl" status --pgdata="$PG_DATA" >/dev/null ||
     state=$?
   if ((state == 0)); then
