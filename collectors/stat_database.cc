@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// Counters of each database. Names, types and units (milliseconds, no _total)
+// are postgres_exporter's, as public dashboards depend on them.
+#include "collectors/all.h"
+
+namespace meshhook::collectors {
+
+using prometheus::MetricType;
+
+Collector StatDatabase() {
+  return {
+      .name = "stat_database",
+      .summary = "activity counters of each database",
+      .query = R"(
+        SELECT datid, datname, numbackends, xact_commit, xact_rollback,
+               blks_read, blks_hit, tup_returned, tup_fetched, tup_inserted,
+               tup_updated, tup_deleted, conflicts, temp_files, temp_bytes,
+               deadlocks, blk_read_time, blk_write_time,
+               extract(epoch FROM stats_reset) AS stats_reset,
+               (to_jsonb(s) ->> 'active_time')::float8 / 1000 AS active_time
+        FROM pg_stat_database AS s
+        WHERE datname IS NOT NULL)",
+      .labels = {"datid", "datname"},
+      .metrics =
+          {{.name = "pg_stat_database_numbackends",
+            .type = MetricType::Gauge,
+            .help = "Sessions connected to the database.",
+            .column = "numbackends"},
+           {.name = "pg_stat_database_xact_commit",
+            .type = MetricType::Counter,
+            .help = "Transactions committed.",
+            .column = "xact_commit"},
+           {.name = "pg_stat_database_xact_rollback",
+            .type = MetricType::Counter,
+            .help = "Transactions rolled back.",
+            .column = "xact_rollback"},
+           {.name = "pg_stat_database_blks_read",
+            .type = MetricType::Counter,
+            .help = "Blocks read from disk.",
+            .column = "blks_read"},
+           {.name = "pg_stat_database_blks_hit",
+            .type = MetricType::Counter,
+            .help = "Blocks found in the buffer cache.",
+            .column = "blks_hit"},
+           {.name = "pg_stat_database_tup_returned",
+            .type = MetricType::Counter,
+            .help = "Rows returned by queries.",
+            .column = "tup_returned"},
+           {.name = "pg_stat_database_tup_fetched",
+            .type = MetricType::Counter,
+            .help = "Rows fetched by queries.",
+            .column = "tup_fetched"},
+           {.name = "pg_stat_database_tup_inserted",
+            .type = MetricType::Counter,
+            .help = "Rows inserted.",
+            .column = "tup_inserted"},
+           {.name = "pg_stat_database_tup_updated",
+            .type = MetricType::Counter,
+            .help = "Rows updated.",
+            .column = "tup_updated"},
+           {.name = "pg_stat_database_tup_deleted",
+            .type = MetricType::Counter,
+            .help = "Rows deleted.",
+            .column = "tup_deleted"},
+           {.name = "pg_stat_database_conflicts",
+            .type = MetricType::Counter,
+            .help = "Queries canceled by conflicts with recovery.",
+            .column = "conflicts"},
+           {.name = "pg_stat_database_temp_files",
+            .type = MetricType::Counter,
+            .help = "Temporary files created.",
+            .column = "temp_files"},
+           {.name = "pg_stat_database_temp_bytes",
+            .type = MetricType::Counter,
+            .help = "Bytes written to temporary files.",
+            .column = "temp_bytes"},
+           {.name = "pg_stat_database_deadlocks",
+            .type = MetricType::Counter,
+            .help = "Deadlocks detected.",
+            .column = "deadlocks"},
+           {.name = "pg_stat_database_blk_read_time",
+            .type = MetricType::Counter,
+            .help = "Milliseconds spent reading blocks.",
+            .column = "blk_read_time"},
+           {.name = "pg_stat_database_blk_write_time",
+            .type = MetricType::Counter,
+            .help = "Milliseconds spent writing blocks.",
+            .column = "blk_write_time"},
+           {.name = "pg_stat_database_stats_reset",
+            .type = MetricType::Counter,
+            .help = "When these statistics were reset, as Unix time.",
+            .column = "stats_reset"},
+           {.name = "pg_stat_database_active_time_seconds_total",
+            .type = MetricType::Counter,
+            .help = "Time spent executing statements; PostgreSQL 14 and newer.",
+            .column = "active_time"}},
+  };
+}
+
+}  // namespace meshhook::collectors

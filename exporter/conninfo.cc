@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/conninfo.h"
+
+#include <libpq-fe.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "exporter/errors.h"
+
+namespace meshhook {
+namespace {
+
+struct FreeOptions {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+
+// A secret file's content without the newline that editors put at its end.
+std::string ReadSecret(const std::string& variable, const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream content;
+  if (!(file && content << file.rdbuf())) {
+    throw UsageError(
+        "cannot read the file that " + variable + " names: " + path,
+        "check that the file exists, is not empty and is "
+        "readable by this user");
+  }
+  std::string secret = content.str();
+  secret.erase(secret.find_last_not_of("\r\n") + 1);
+  return secret;
+}
+
+// The variable's value, or the content of the file that NAME_FILE names.
+std::optional<std::string> Value(const Environment& environment,
+                                 const std::string& name) {
+  if (auto value = environment(name); value && !value->empty()) return value;
+  if (auto path = environment(name + "_FILE"); path && !path->empty()) {
+    return ReadSecret(name + "_FILE", *path);
+  }
+  return std::nullopt;
+}
+
+std::string PercentEncode(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0) {
+      encoded += c;
+    } else {
+      encoded += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return encoded;
+}
+
+// DATA_SOURCE_URI with its user and password put in.
+std::string Assemble(const Environment& environment, const std::string& uri) {
+  std::string who;
+  if (auto user = Value(environment, "DATA_SOURCE_USER")) {
+    who = PercentEncode(*user);
+    if (auto password = Value(environment, "DATA_SOURCE_PASS")) {
+      who += ":" + PercentEncode(*password);
+    }
+    who += "@";
+  }
+  return "postgresql://" + who + uri;
+}
+
+}  // namespace
+
+Environment ProcessEnvironment() {
+  return [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+}
+
+Conninfo Conninfo::FromEnvironment(const Environment& environment) {
+  Conninfo conninfo;
+  std::string text;
+  for (const char* name :
+       {"DATA_SOURCE_NAME", "DATABASE_URL", "DATA_SOURCE_URI"}) {
+    if (auto value = Value(environment, name)) {
+      conninfo.source_ = name;
+      text = conninfo.source_ == "DATA_SOURCE_URI"
+                 ? Assemble(environment, *value)
+                 : *value;
+      break;
+    }
+  }
+  if (conninfo.source_.empty()) {
+    conninfo.source_ = "libpq's variables (PGHOST, PGUSER, …)";
+    if (!environment("PGPASSWORD")) {
+      if (auto password = Value(environment, "PGPASSWORD")) {
+        conninfo.parameters_.emplace_back("password", *password);
+      }
+    }
+    return conninfo;
+  }
+
+  // libpq's message repeats parts of the text, and so perhaps a password.
+  const std::unique_ptr<PQconninfoOption, FreeOptions> options(
+      PQconninfoParse(text.c_str(), nullptr));
+  if (!options) {
+    throw UsageError(
+        conninfo.source_ + " is not a valid connection string",
+        "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE, with "
+        "special characters in the password percent-encoded (@ is %40, / is "
+        "%2F, : is %3A)");
+  }
+  for (const PQconninfoOption* option = options.get(); option->keyword;
+       ++option) {
+    if (option->val != nullptr) {
+      conninfo.parameters_.emplace_back(option->keyword, option->val);
+    }
+  }
+  return conninfo;
+}
+
+std::string Conninfo::Redact(std::string text) const {
+  for (const auto& [keyword, value] : parameters_) {
+    if ((keyword != "password" && keyword != "sslpassword") || value.empty()) {
+      continue;
+    }
+    for (size_t at = text.find(value); at != std::string::npos;
+         at = text.find(value, at + 3)) {
+      text.replace(at, value.size(), "***");
+    }
+  }
+  return text;
+}
+
+}  // namespace meshhook

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/families.h"
+
+#include <charconv>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+namespace meshhook {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+// A metric with its columns found.
+struct Bound {
+  const Metric* metric;
+  size_t family;
+  int column;
+  int bounds_column;
+  int sum_column;
+};
+
+int Find(const pg::Result& rows, const std::string& column) {
+  const int index = rows.Column(column);
+  if (index < 0) {
+    throw pg::Error("the query has no column \"" + column + "\"", "", "");
+  }
+  return index;
+}
+
+// PostgreSQL writes numbers, NaN and Infinity as from_chars reads them, and
+// booleans as t and f.
+double Number(std::string_view text) {
+  if (text == "t") return 1;
+  if (text == "f") return 0;
+  double value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw pg::Error("not a number: \"" + std::string(text) + "\"", "", "");
+  }
+  return value;
+}
+
+// An array of numbers as PostgreSQL prints it: {1,2,3}.
+std::vector<double> Numbers(std::string_view text) {
+  std::vector<double> numbers;
+  if (text.size() <= 2) return numbers;
+  text = text.substr(1, text.size() - 2);
+  while (true) {
+    const size_t comma = text.find(',');
+    numbers.push_back(Number(text.substr(0, comma)));
+    if (comma == std::string_view::npos) return numbers;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+// False when a part of it is NULL.
+bool FillHistogram(const pg::Result& rows, int row, const Bound& bound,
+                   ClientMetric& sample) {
+  const auto counts = rows.Get(row, bound.column);
+  const auto bounds = rows.Get(row, bound.bounds_column);
+  const auto sum = rows.Get(row, bound.sum_column);
+  if (!counts || !bounds || !sum) return false;
+  const auto upper = Numbers(*bounds);
+  const auto cumulative = Numbers(*counts);
+  if (cumulative.size() != upper.size() + 1) {
+    throw pg::Error("a histogram needs one count more than it has bounds", "",
+                    "");
+  }
+  auto& histogram = sample.histogram;
+  histogram.bucket.reserve(cumulative.size());
+  for (size_t i = 0; i < cumulative.size(); ++i) {
+    histogram.bucket.push_back({static_cast<std::uint64_t>(cumulative[i]),
+                                i < upper.size()
+                                    ? upper[i]
+                                    : std::numeric_limits<double>::infinity()});
+  }
+  histogram.sample_count = histogram.bucket.back().cumulative_count;
+  histogram.sample_sum = Number(*sum);
+  return true;
+}
+
+// False when the value is NULL.
+bool Fill(const pg::Result& rows, int row, const Bound& bound,
+          ClientMetric& sample) {
+  if (bound.metric->type == MetricType::Histogram) {
+    return FillHistogram(rows, row, bound, sample);
+  }
+  const auto text = rows.Get(row, bound.column);
+  if (!text) return false;
+  const double value = Number(*text);
+  switch (bound.metric->type) {
+    case MetricType::Counter:
+      sample.counter.value = value;
+      break;
+    case MetricType::Gauge:
+      sample.gauge.value = value;
+      break;
+    default:
+      sample.untyped.value = value;
+  }
+  return true;
+}
+
+// Two rows with the same labels would make Prometheus refuse the whole page.
+void RefuseDuplicates(const std::vector<MetricFamily>& families) {
+  for (const auto& family : families) {
+    std::unordered_set<std::string> seen;
+    seen.reserve(family.metric.size());
+    for (const auto& sample : family.metric) {
+      std::string key;
+      for (const auto& label : sample.label) {
+        key.append(label.name).append(1, '\0');
+        key.append(label.value).append(1, '\0');
+      }
+      if (!seen.insert(std::move(key)).second) {
+        throw pg::Error("two rows make the same series of " + family.name, "",
+                        "");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+const std::string& QueryFor(const Collector& collector, int server_version) {
+  const std::string* query = &collector.query;
+  for (const auto& variant : collector.variants) {
+    if (server_version >= variant.min_server_version) query = &variant.query;
+  }
+  return *query;
+}
+
+std::vector<MetricFamily> ToFamilies(const Collector& collector,
+                                     const pg::Result& rows) {
+  std::vector<MetricFamily> families;
+  std::vector<Bound> bound;
+  for (const auto& metric : collector.metrics) {
+    size_t family = 0;
+    while (family < families.size() && families[family].name != metric.name) {
+      ++family;
+    }
+    if (family == families.size()) {
+      families.push_back({metric.name, metric.help, metric.type, {}});
+    }
+    const bool histogram = metric.type == MetricType::Histogram;
+    bound.push_back({&metric, family, Find(rows, metric.column),
+                     histogram ? Find(rows, metric.bounds_column) : -1,
+                     histogram ? Find(rows, metric.sum_column) : -1});
+  }
+  std::vector<int> label_columns;
+  for (const auto& label : collector.labels) {
+    label_columns.push_back(Find(rows, label));
+  }
+
+  for (int row = 0; row < rows.rows(); ++row) {
+    for (const auto& metric : bound) {
+      ClientMetric sample;
+      if (!Fill(rows, row, metric, sample)) continue;
+      sample.label.reserve(collector.labels.size() +
+                           metric.metric->labels.size());
+      for (size_t i = 0; i < label_columns.size(); ++i) {
+        sample.label.push_back(
+            {collector.labels[i], rows.Text(row, label_columns[i])});
+      }
+      for (const auto& label : metric.metric->labels) {
+        sample.label.push_back(label);
+      }
+      families[metric.family].metric.push_back(std::move(sample));
+    }
+  }
+  RefuseDuplicates(families);
+  return families;
+}
+
+}  // namespace meshhook

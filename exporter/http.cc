@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/http.h"
+
+#include <civetweb.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <string_view>
+
+#include "exporter/errors.h"
+#include "exporter/log.h"
+#include "exporter/status_page.h"
+#include "exporter/text_format.h"
+
+namespace meshhook {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto kPlain = "text/plain; charset=utf-8";
+constexpr auto kHtml = "text/html; charset=utf-8";
+// Left of Prometheus' own timeout for the way there and back.
+constexpr milliseconds kScrapeTimeoutOffset{250};
+constexpr milliseconds kShortestScrape{500};
+constexpr milliseconds kReadyTimeout{2000};
+
+// CivetWeb says why it cannot start only to its log.
+std::string& StartupError() {
+  static std::string message;
+  return message;
+}
+
+int LogMessage(const mg_connection* /*unused*/, const char* message) {
+  StartupError() = message;
+  log::Debug("http server", {{"reason", message}});
+  return 1;
+}
+
+std::string Header(mg_connection* connection, const char* name) {
+  const char* value = mg_get_header(connection, name);
+  return value == nullptr ? "" : value;
+}
+
+void Send(mg_connection* connection, int status, const std::string& type,
+          const std::string& body, bool gzip, bool with_body) {
+  mg_response_header_start(connection, status);
+  mg_response_header_add(connection, "Content-Type", type.c_str(), -1);
+  mg_response_header_add(connection, "Content-Length",
+                         std::to_string(body.size()).c_str(), -1);
+  mg_response_header_add(connection, "Cache-Control", "no-store", -1);
+  mg_response_header_add(connection, "X-Content-Type-Options", "nosniff", -1);
+  mg_response_header_add(connection, "Vary", "Accept-Encoding", -1);
+  if (gzip) mg_response_header_add(connection, "Content-Encoding", "gzip", -1);
+  mg_response_header_send(connection);
+  if (with_body) mg_write(connection, body.data(), body.size());
+}
+
+}  // namespace
+
+std::string CivetWebPort(const std::string& listen_address) {
+  const size_t colon = listen_address.rfind(':');
+  const std::string host =
+      listen_address.substr(0, colon == std::string::npos ? 0 : colon);
+  const std::string_view digits =
+      colon == std::string::npos
+          ? std::string_view()
+          : std::string_view(listen_address).substr(colon + 1);
+  int port = -1;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (error != std::errc() || end != digits.data() + digits.size() ||
+      port < 0 || port > 65535) {
+    throw UsageError(
+        "\"" + listen_address + "\" is not an address to listen on",
+        "write HOST:PORT or :PORT, as in --web.listen-address=127.0.0.1:9187");
+  }
+  return host.empty() ? "+" + std::string(digits) : listen_address;
+}
+
+bool AcceptsGzip(const std::string& accept_encoding) {
+  const size_t at = accept_encoding.find("gzip");
+  if (at == std::string::npos) return false;
+  const std::string rest =
+      accept_encoding.substr(at + 4, accept_encoding.find(',', at) - at - 4);
+  const size_t quality = rest.find("q=");
+  return quality == std::string::npos ||
+         std::strtod(rest.c_str() + quality + 2, nullptr) > 0;
+}
+
+std::string Gzip(const std::string& text) {
+  z_stream stream{};
+  constexpr int kGzipWindow = 15 + 16;  // zlib's way to ask for gzip's header
+  if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, kGzipWindow, 8,
+                   Z_DEFAULT_STRATEGY) != Z_OK) {
+    throw std::bad_alloc();
+  }
+  std::string packed(deflateBound(&stream, text.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(
+      const_cast<char*>(text.data()));  // never written
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  const int result = deflate(&stream, Z_FINISH);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  if (result != Z_STREAM_END) throw std::runtime_error("gzip failed");
+  return packed;
+}
+
+HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
+    : options_(std::move(options)), scraper_(scraper) {
+  std::string ports;
+  for (const auto& address : options_.listen_addresses) {
+    ports += (ports.empty() ? "" : ",") + CivetWebPort(address);
+  }
+  const std::array<const char*, 13> settings{"listening_ports",
+                                             ports.c_str(),
+                                             "num_threads",
+                                             "8",
+                                             "request_timeout_ms",
+                                             "10000",
+                                             "max_request_size",
+                                             "8192",
+                                             "enable_directory_listing",
+                                             "no",
+                                             "enable_keep_alive",
+                                             "yes",
+                                             nullptr};
+  mg_callbacks callbacks{};
+  callbacks.log_message = LogMessage;
+  mg_init_library(0);
+  context_ =
+      mg_start(&callbacks, this, const_cast<const char**>(settings.data()));
+  if (context_ == nullptr) {
+    mg_exit_library();
+    throw UsageError("cannot listen on " + ports + ": " + StartupError(),
+                     "stop what uses the port (ss -ltnp shows it), or choose "
+                     "another with --web.listen-address");
+  }
+  mg_set_request_handler(context_, "/", &HttpServer::Handle, this);
+}
+
+HttpServer::~HttpServer() {
+  mg_stop(context_);
+  mg_exit_library();
+}
+
+std::vector<int> HttpServer::Ports() const {
+  std::array<mg_server_port, 16> ports{};
+  const int count = mg_get_server_ports(
+      context_, static_cast<int>(ports.size()), ports.data());
+  std::vector<int> numbers;
+  for (int i = 0; i < count; ++i) {
+    numbers.push_back(ports[static_cast<size_t>(i)].port);
+  }
+  return numbers;
+}
+
+int HttpServer::Handle(mg_connection* connection, void* self) {
+  const std::string method = mg_get_request_info(connection)->request_method;
+  Response response{500, kPlain, "internal error\n"};
+  try {
+    response = static_cast<HttpServer*>(self)->Answer(connection);
+    const bool gzip = response.body.size() > 1024 &&
+                      AcceptsGzip(Header(connection, "Accept-Encoding"));
+    if (gzip) response.body = Gzip(response.body);
+    Send(connection, response.status, response.content_type, response.body,
+         gzip, method != "HEAD");
+  } catch (const std::exception& error) {
+    log::Error("request failed", {{"reason", error.what()}});
+    Send(connection, 500, kPlain, "internal error\n", false, true);
+  }
+  return response.status;
+}
+
+HttpServer::Response HttpServer::Answer(mg_connection* connection) {
+  const auto* request = mg_get_request_info(connection);
+  const std::string_view method = request->request_method;
+  const std::string_view path = request->local_uri;
+  if (method != "GET" && method != "HEAD") {
+    return {405, kPlain, "only GET and HEAD are served here\n"};
+  }
+  if (path == options_.telemetry_path) return Metrics(connection);
+  if (path == "/healthz") return {200, kPlain, "ok\n"};
+  if (path == "/readyz") return Ready();
+  if (path == "/") {
+    return {200, kHtml, StatusPage(scraper_.Status(), options_.telemetry_path)};
+  }
+  return {404, kPlain,
+          "not found; there are /, " + options_.telemetry_path +
+              ", /healthz and /readyz\n"};
+}
+
+// What Prometheus allows less the way back, but never more than our own limit.
+pg::Deadline HttpServer::ScrapeDeadline(mg_connection* connection) const {
+  auto allowed = options_.scrape_timeout;
+  const std::string header =
+      Header(connection, "X-Prometheus-Scrape-Timeout-Seconds");
+  const double seconds = std::strtod(header.c_str(), nullptr);
+  if (seconds > 0 && seconds < 3600) {
+    const milliseconds theirs(static_cast<long>(seconds * 1000));
+    allowed = std::min(allowed, theirs - kScrapeTimeoutOffset);
+  }
+  return pg::Clock::now() + std::max(allowed, kShortestScrape);
+}
+
+HttpServer::Response HttpServer::Metrics(mg_connection* connection) {
+  const auto page = scraper_.Scrape(ScrapeDeadline(connection));
+  return {200, std::string(kTextFormat), *page};
+}
+
+HttpServer::Response HttpServer::Ready() {
+  if (!scraper_.Status().up) {
+    scraper_.Scrape(pg::Clock::now() + kReadyTimeout);
+  }
+  const auto status = scraper_.Status();
+  if (status.up) return {200, kPlain, "ready\n"};
+  return {503, kPlain, "the database cannot be reached\n"};
+}
+
+}  // namespace meshhook

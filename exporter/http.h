@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The HTTP server: /metrics, /healthz, /readyz and the status page.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "exporter/scraper.h"
+
+struct mg_context;
+struct mg_connection;
+
+namespace meshhook {
+
+struct HttpOptions {
+  // host:port, :port or [address]:port
+  std::vector<std::string> listen_addresses;
+  std::string telemetry_path = "/metrics";
+  std::chrono::milliseconds scrape_timeout{10000};
+};
+
+// Serves from CivetWeb's own threads until it is destroyed. A request that
+// throws is answered with 500 and logged; nothing escapes into CivetWeb.
+class HttpServer {
+ public:
+  // Throws UsageError when an address is malformed or taken.
+  HttpServer(HttpOptions options, Scraper& scraper);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // The ports it listens on, as chosen by the system where 0 was asked for.
+  std::vector<int> Ports() const;
+
+ private:
+  struct Response {
+    int status;
+    std::string content_type;
+    std::string body;
+  };
+
+  static int Handle(mg_connection* connection, void* self);
+  Response Answer(mg_connection* connection);
+  Response Metrics(mg_connection* connection);
+  Response Ready();
+  pg::Deadline ScrapeDeadline(mg_connection* connection) const;
+
+  const HttpOptions options_;
+  Scraper& scraper_;
+  mg_context* context_ = nullptr;
+};
+
+// CivetWeb's word for a listen address: ":9187" is every address, of IPv4 and
+// IPv6. Throws UsageError.
+std::string CivetWebPort(const std::string& listen_address);
+
+// Whether a client that sends this Accept-Encoding takes gzip.
+bool AcceptsGzip(const std::string& accept_encoding);
+
+std::string Gzip(const std::string& text);
+
+}  // namespace meshhook

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// The program: reads its options, runs one command, and turns whatever stops
+// it into one line with its remedy and exit status 2.
+#include <pthread.h>
+
+#include <csignal>
+#include <iostream>
+
+#include "collectors/all.h"
+#include "exporter/check.h"
+#include "exporter/errors.h"
+#include "exporter/http.h"
+#include "exporter/log.h"
+#include "exporter/migrations.h"
+#include "exporter/options.h"
+#include "exporter/reference.h"
+#include "exporter/remedy.h"
+#include "exporter/version.h"
+#include "exporter/worker.h"
+
+namespace meshhook {
+namespace {
+
+constexpr int kNeedsMending = 2;
+
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+int Serve(const Conninfo& conninfo, const Options& options) {
+  // Blocked in every thread, so that only the wait below takes them.
+  const sigset_t signals = EndSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  pg::Interrupt interrupt;
+  // Two, because a refresh may take long and the fold must not wait for it.
+  std::optional<Worker> folder;
+  std::optional<Worker> upkeeper;
+  Scraper scraper(conninfo, options.collectors, &interrupt);
+  std::optional<HttpServer> server(std::in_place, options.http, scraper);
+  if (options.worker) {
+    folder.emplace(conninfo, FoldTasks(), &interrupt);
+    upkeeper.emplace(conninfo, UpkeepTasks(), &interrupt);
+  }
+  for (const int port : server->Ports()) {
+    log::Info("serving", {{"port", std::to_string(port)},
+                          {"path", options.http.telemetry_path},
+                          {"version", kVersion},
+                          {"worker", options.worker ? "on" : "off"}});
+  }
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log::Info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  interrupt.Fire();
+  server.reset();
+  return 0;
+}
+
+int RunMigrate(const Options& options) {
+  const auto migrations = options.migrations_directory.empty()
+                              ? EmbeddedMigrations()
+                              : ReadMigrations(options.migrations_directory);
+  if (options.print_script) {
+    std::cout << MigrationScript(migrations);
+    return 0;
+  }
+  const auto conninfo = Conninfo::FromEnvironment(ProcessEnvironment());
+  const auto progress = [](const std::string& line) {
+    std::cout << line << std::endl;
+  };
+  Migrate(conninfo, migrations, options.lock_patience, progress);
+  if (options.backfill) Backfill(conninfo, progress);
+  return 0;
+}
+
+int RunScrape(const Conninfo& conninfo, const Options& options) {
+  Scraper scraper(conninfo, options.collectors, nullptr);
+  std::cout << *scraper.Scrape(pg::Clock::now() + options.http.scrape_timeout);
+  return scraper.Status().up ? 0 : kNeedsMending;
+}
+
+int Run(const Options& options) {
+  switch (options.command) {
+    case Command::kMetrics:
+      std::cout << MetricsReference(collectors::All());
+      return 0;
+    case Command::kMigrate:
+      return RunMigrate(options);
+    case Command::kServe:
+    case Command::kCheck:
+    case Command::kScrape:
+      break;
+  }
+  const auto conninfo = Conninfo::FromEnvironment(ProcessEnvironment());
+  if (options.command == Command::kCheck) {
+    return Check(conninfo, options, std::cout) ? 0 : kNeedsMending;
+  }
+  return options.command == Command::kScrape ? RunScrape(conninfo, options)
+                                             : Serve(conninfo, options);
+}
+
+int Complain(const std::string& what, const std::string& remedy) {
+  std::cerr << "meshhook-exporter: " << what
+            << (remedy.empty() ? "" : "; to mend it: ") << remedy << '\n';
+  return kNeedsMending;
+}
+
+}  // namespace
+}  // namespace meshhook
+
+int main(int argc, char** argv) {
+  using meshhook::Complain;
+  try {
+    const auto options = meshhook::ParseOptions(argc, argv);
+    if (!options) return 0;
+    meshhook::log::Configure(options->log_level, options->log_format);
+    return meshhook::Run(*options);
+  } catch (const meshhook::UsageError& error) {
+    return Complain(error.what(), error.remedy());
+  } catch (const meshhook::pg::Error& error) {
+    return Complain(error.what(), meshhook::RemedyFor(error));
+  } catch (const std::exception& error) {
+    return Complain(error.what(), "");
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/options.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <map>
+
+#include "collectors/all.h"
+#include "exporter/errors.h"
+#include "exporter/version.h"
+
+namespace meshhook {
+namespace {
+
+constexpr auto kAbout =
+    "Watches a MeshHook database: exact workflow metrics and PostgreSQL's own\n"
+    "for Prometheus, on one connection, in one round trip.\n";
+
+constexpr auto kFooter = R"(
+The database, first of these that is set (each also as NAME_FILE, a file that
+holds the value):
+  DATA_SOURCE_NAME, DATABASE_URL   postgresql://USER:PASSWORD@HOST:5432/DB
+  DATA_SOURCE_URI, _USER, _PASS    HOST:5432/DB?sslmode=require, and who
+  PGHOST, PGUSER, PGPASSWORD, …    libpq's own
+
+Every flag is also read from PG_EXPORTER_ and its name in capitals, as in
+PG_EXPORTER_WEB_LISTEN_ADDRESS. A flag beats the environment.
+
+First time:  DATABASE_URL=…owner…    meshhook-exporter migrate
+Then:        DATABASE_URL=…exporter… meshhook-exporter check
+             DATABASE_URL=…exporter… meshhook-exporter
+Exit status: 0 fine, 2 something to mend, said in one line.)";
+
+std::string EnvironmentName(const std::string& flag) {
+  std::string name = "PG_EXPORTER_";
+  for (const char c : flag) {
+    name +=
+        c == '.' || c == '-'
+            ? '_'
+            : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+template <typename Value>
+CLI::Option* Add(CLI::App& app, const std::string& flag, Value& value,
+                 const std::string& help) {
+  return app.add_option("--" + flag, value, help)
+      ->envname(EnvironmentName(flag))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+std::optional<Options> ParseOptions(int argc, const char* const* argv) {
+  Options options;
+  CLI::App app{kAbout, "meshhook-exporter"};
+  app.footer(kFooter);
+  app.set_version_flag("--version", std::string("meshhook-exporter ") +
+                                        kVersion + " (" + kRevision + ")");
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+
+  options.http.listen_addresses = {":9187"};
+  Add(app, "web.listen-address", options.http.listen_addresses,
+      "where to serve HTTP; repeatable")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  Add(app, "web.telemetry-path", options.http.telemetry_path,
+      "where the metrics are");
+  double scrape_timeout = 10;
+  Add(app, "scrape.timeout", scrape_timeout,
+      "most seconds a scrape may take; Prometheus' own limit counts if it is "
+      "shorter")
+      ->check(CLI::Range(0.5, 600.0));
+  std::string level = "info";
+  Add(app, "log.level", level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  std::string format = "logfmt";
+  Add(app, "log.format", format, "logfmt or json")
+      ->check(CLI::IsMember({"logfmt", "json"}));
+  app.add_flag("--worker,!--no-worker", options.worker,
+               "fold and refresh from here (default), or leave it to pg_cron "
+               "or another exporter")
+      ->envname("PG_EXPORTER_WORKER");
+
+  auto collectors = collectors::All();
+  std::map<std::string, bool> enabled;
+  for (const auto& collector : collectors) {
+    const std::string flag = "collector." + collector.name;
+    app.add_flag("--" + flag + ",!--no-" + flag,
+                 enabled.emplace(collector.name, true).first->second,
+                 collector.summary)
+        ->envname(EnvironmentName(flag))
+        ->group("Collectors, all on; --no-collector.NAME switches one off");
+  }
+
+  app.add_subcommand("serve", "serve HTTP and keep the data fresh (default)");
+  auto* migrate = app.add_subcommand(
+      "migrate",
+      "install or update the data layer; connect as the owner of "
+      "MeshHook's tables");
+  migrate->add_option("--dir", options.migrations_directory,
+                      "apply the files of this folder, not those built in");
+  migrate->add_flag("--print", options.print_script,
+                    "print the script for psql and change nothing");
+  migrate->add_flag("--backfill,!--no-backfill", options.backfill,
+                    "bring in the runs from before (default), or not now");
+  int patience = 120;
+  migrate
+      ->add_option("--lock-wait", patience,
+                   "most seconds to wait for a lock on MeshHook's tables")
+      ->capture_default_str();
+  app.add_subcommand("check", "say what works and what to mend");
+  app.add_subcommand("scrape", "print the metrics once");
+  app.add_subcommand("metrics", "print the reference of all metrics");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    app.exit(asked);
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what(), "see meshhook-exporter --help");
+  }
+
+  options.http.scrape_timeout =
+      std::chrono::milliseconds(static_cast<long>(scrape_timeout * 1000));
+  options.lock_patience = std::chrono::seconds(patience);
+  options.log_level = level == "debug"   ? log::Level::kDebug
+                      : level == "warn"  ? log::Level::kWarn
+                      : level == "error" ? log::Level::kError
+                                         : log::Level::kInfo;
+  options.log_format =
+      format == "json" ? log::Format::kJson : log::Format::kLogfmt;
+  for (auto& collector : collectors) {
+    if (enabled[collector.name]) {
+      options.collectors.push_back(std::move(collector));
+    }
+  }
+  const std::map<std::string, Command> commands{{"serve", Command::kServe},
+                                                {"migrate", Command::kMigrate},
+                                                {"check", Command::kCheck},
+                                                {"scrape", Command::kScrape},
+                                                {"metrics", Command::kMetrics}};
+  for (const auto* chosen : app.get_subcommands()) {
+    options.command = commands.at(chosen->get_name());
+  }
+  return options;
+}
+
+}  // namespace meshhook

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// The command line.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exporter/collector.h"
+#include "exporter/http.h"
+#include "exporter/log.h"
+
+namespace meshhook {
+
+enum class Command { kServe, kMigrate, kCheck, kScrape, kMetrics };
+
+struct Options {
+  Command command = Command::kServe;
+  HttpOptions http;
+  log::Level log_level = log::Level::kInfo;
+  log::Format log_format = log::Format::kLogfmt;
+  std::vector<Collector> collectors;  // those that are on
+  bool worker = true;
+  // migrate
+  std::string migrations_directory;  // "": those built in
+  bool print_script = false;
+  bool backfill = true;
+  std::chrono::seconds lock_patience{120};
+};
+
+// nullopt when --help or --version was asked for and printed. Throws
+// UsageError, which names the flag and what is like it.
+std::optional<Options> ParseOptions(int argc, const char* const* argv);
+
+}  // namespace meshhook

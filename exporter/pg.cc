@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/pg.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+
+#include "exporter/log.h"
+
+namespace meshhook::pg {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A segment begins with this; its settings end with the segment's implicit
+// transaction. JIT would spend more than these short queries ever gain, and
+// an empty search path leaves nothing to the schemas others can write to.
+constexpr auto kGuard =
+    "select set_config('statement_timeout', $1, true), "
+    "set_config('lock_timeout', $2, true), "
+    "set_config('transaction_read_only', "
+    "coalesce(nullif($3, ''), current_setting('transaction_read_only')), "
+    "true), "
+    "set_config('search_path', 'pg_catalog', true), "
+    "set_config('jit', 'off', true)";
+
+// libpq ends its messages with a newline and spreads some over several lines.
+std::string OneLine(const char* message) {
+  std::string line = message == nullptr ? "" : message;
+  line.erase(line.find_last_not_of(" \n") + 1);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return line;
+}
+
+Error ErrorOf(const PGresult* result) {
+  const auto field = [result](int code) {
+    const char* text = PQresultErrorField(result, code);
+    return std::string(text == nullptr ? "" : text);
+  };
+  std::string message = field(PG_DIAG_MESSAGE_PRIMARY);
+  if (message.empty()) message = OneLine(PQresultErrorMessage(result));
+  return {message, field(PG_DIAG_SQLSTATE), field(PG_DIAG_MESSAGE_HINT)};
+}
+
+// NOTICEs are chatter; WARNINGs are for the operator.
+void LogNotice(void* /*unused*/, const PGresult* result) {
+  const char* severity =
+      PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
+  const Error warning = ErrorOf(result);
+  log::Warn(warning.what(), {{"hint", warning.hint()}});
+}
+
+}  // namespace
+
+Interrupt::Interrupt() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (fd_ < 0) throw std::runtime_error("cannot create an eventfd");
+}
+
+Interrupt::~Interrupt() { close(fd_); }
+
+void Interrupt::Fire() {
+  fired_ = true;
+  eventfd_write(fd_, 1);
+}
+
+std::optional<std::string_view> Result::Get(int row, int column) const {
+  if (PQgetisnull(result_.get(), row, column) != 0) return std::nullopt;
+  return std::string_view(
+      PQgetvalue(result_.get(), row, column),
+      static_cast<size_t>(PQgetlength(result_.get(), row, column)));
+}
+
+Connection Connection::Open(const Conninfo& conninfo, Deadline deadline,
+                            const Interrupt* interrupt) {
+  // Defaults come first, so that the operator's own values override them.
+  std::vector<const char*> keywords = {
+      "fallback_application_name", "client_encoding",  "keepalives_idle",
+      "keepalives_interval",       "keepalives_count", "tcp_user_timeout"};
+  std::vector<const char*> values = {
+      "meshhook-exporter", "UTF8", "10", "5", "3", "15000"};
+  for (const auto& [keyword, value] : conninfo.parameters()) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+
+  Connection connection(PQconnectStartParams(keywords.data(), values.data(), 0),
+                        interrupt);
+  connection.Connect(deadline);
+  return connection;
+}
+
+void Connection::Connect(Deadline deadline) {
+  if (!connection_ || PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
+  PQsetNoticeReceiver(connection_.get(), LogNotice, nullptr);
+  for (auto step = PGRES_POLLING_WRITING; step != PGRES_POLLING_OK;
+       step = PQconnectPoll(connection_.get())) {
+    if (step == PGRES_POLLING_FAILED) Broken();
+    Wait(step == PGRES_POLLING_WRITING, deadline);
+  }
+  if (PQsetnonblocking(connection_.get(), 1) != 0) Broken();
+}
+
+void Connection::Wait(bool for_write, Deadline deadline) {
+  std::array<pollfd, 2> polled{
+      {{PQsocket(connection_.get()),
+        static_cast<short>(for_write ? POLLIN | POLLOUT : POLLIN), 0},
+       {interrupt_ == nullptr ? -1 : interrupt_->fd(), POLLIN, 0}}};
+  while (true) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    if (left.count() <= 0) Abandon("no answer within the time allowed");
+    const int ready =
+        poll(polled.data(), polled.size(), static_cast<int>(left.count()));
+    if (ready < 0 && errno != EINTR) Abandon(std::strerror(errno));
+    if (polled[1].revents != 0) Abandon("interrupted");
+    if (ready > 0) return;
+  }
+}
+
+void Connection::Abandon(const std::string& why) {
+  // The cancel request is libpq's blocking kind, so it goes out only over a
+  // connection that was established; the server's own statement timeout is
+  // there for the other cases.
+  if (PQstatus(connection_.get()) == CONNECTION_OK &&
+      PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE &&
+      interrupt_ != nullptr && interrupt_->fired()) {
+    struct FreeCancel {
+      void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
+    };
+    const std::unique_ptr<PGcancel, FreeCancel> cancel(
+        PQgetCancel(connection_.get()));
+    std::array<char, 256> message{};
+    PQcancel(cancel.get(), message.data(), static_cast<int>(message.size()));
+  }
+  connection_.reset();
+  throw Error(why, "", "");
+}
+
+void Connection::Broken() {
+  const std::string why = connection_
+                              ? OneLine(PQerrorMessage(connection_.get()))
+                              : "out of memory";
+  connection_.reset();
+  throw Error(why, "", "");
+}
+
+void Connection::Send(const Query& query) {
+  std::vector<const char*> values;
+  values.reserve(query.parameters.size());
+  for (const auto& parameter : query.parameters) {
+    values.push_back(parameter.c_str());
+  }
+  if (PQsendQueryParams(connection_.get(), query.sql.c_str(),
+                        static_cast<int>(values.size()), nullptr, values.data(),
+                        nullptr, nullptr, 0) == 0) {
+    Broken();
+  }
+}
+
+PGresult* Connection::Next(Deadline deadline) {
+  int unsent = PQflush(connection_.get());
+  while (unsent > 0 || PQisBusy(connection_.get()) != 0) {
+    if (unsent < 0) Broken();
+    Wait(unsent > 0, deadline);
+    if (PQconsumeInput(connection_.get()) == 0) Broken();
+    unsent = PQflush(connection_.get());
+  }
+  if (unsent < 0) Broken();
+  return PQgetResult(connection_.get());
+}
+
+std::vector<Outcome> Connection::Flight(const std::vector<Query>& queries,
+                                        const Guard& guard, Deadline deadline) {
+  const Query settings{kGuard,
+                       {std::to_string(guard.statement_timeout.count()),
+                        std::to_string(guard.lock_timeout.count()),
+                        guard.read_only ? "on" : ""}};
+  if (PQenterPipelineMode(connection_.get()) == 0) Broken();
+  for (const auto& query : queries) {
+    Send(settings);
+    Send(query);
+    if (PQpipelineSync(connection_.get()) == 0) Broken();
+  }
+
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(queries.size());
+  auto answered = Clock::now();
+  while (outcomes.size() < queries.size()) {
+    // Until the sync come the settings' result and the query's, or an error
+    // and "aborted" for what stood behind it.
+    std::optional<std::variant<Result, Error>> last;
+    while (true) {
+      Result result(Next(deadline));
+      if (PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
+      if (result.get() == nullptr) continue;
+      const ExecStatusType status = PQresultStatus(result.get());
+      if (status == PGRES_PIPELINE_SYNC) break;
+      if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+        last.emplace(std::move(result));
+      } else if (status == PGRES_FATAL_ERROR) {
+        last.emplace(ErrorOf(result.get()));
+      }
+    }
+    const auto now = Clock::now();
+    outcomes.push_back({std::move(last.value()), now - answered});
+    answered = now;
+  }
+  if (PQexitPipelineMode(connection_.get()) == 0) Broken();
+  return outcomes;
+}
+
+Result Connection::Run(const Query& query, const Guard& guard,
+                       Deadline deadline) {
+  auto outcomes = Flight({query}, guard, deadline);
+  outcomes.front().rows();
+  return std::get<Result>(std::move(outcomes.front().value));
+}
+
+Result Connection::Execute(const Query& query, Deadline deadline) {
+  Send(query);
+  return ReadAll(deadline);
+}
+
+void Connection::Script(const std::string& sql, Deadline deadline) {
+  if (PQsendQuery(connection_.get(), sql.c_str()) == 0) Broken();
+  ReadAll(deadline);
+}
+
+Result Connection::ReadAll(Deadline deadline) {
+  Result last(nullptr);
+  std::optional<Error> error;
+  while (PGresult* next = Next(deadline)) {
+    last = Result(next);
+    if (PQresultStatus(next) == PGRES_FATAL_ERROR) error = ErrorOf(next);
+  }
+  if (PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
+  if (error) throw std::move(*error);
+  return last;
+}
+
+}  // namespace meshhook::pg

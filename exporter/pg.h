@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// The only place that speaks libpq.
+//
+// Everything here waits with poll(), so a deadline holds even when the server
+// is stopped or the network drops packets, and an Interrupt ends a wait at
+// once.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "exporter/conninfo.h"
+
+namespace meshhook::pg {
+
+using Clock = std::chrono::steady_clock;
+using Deadline = Clock::time_point;
+
+// What the server or the connection refused. Callers act on the SQLSTATE, as
+// there is no family tree of exceptions.
+class Error : public std::runtime_error {
+ public:
+  Error(const std::string& message, std::string sqlstate, std::string hint)
+      : std::runtime_error(message),
+        sqlstate_(std::move(sqlstate)),
+        hint_(std::move(hint)) {}
+  // Five characters, or "" when it was the connection that failed.
+  const std::string& sqlstate() const { return sqlstate_; }
+  // The server's own HINT, or "".
+  const std::string& hint() const { return hint_; }
+
+ private:
+  std::string sqlstate_;
+  std::string hint_;
+};
+
+// Ends the waits of a connection from another thread. Stays fired.
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  void Fire();
+  bool fired() const { return fired_; }
+  int fd() const { return fd_; }  // readable once fired
+
+ private:
+  int fd_;
+  std::atomic<bool> fired_{false};
+};
+
+// Rows of one query, kept in libpq's own memory for as long as this object
+// lives; the views it hands out live no longer.
+class Result {
+ public:
+  explicit Result(PGresult* result) : result_(result) {}
+
+  PGresult* get() const { return result_.get(); }
+  int rows() const { return PQntuples(result_.get()); }
+  int columns() const { return PQnfields(result_.get()); }
+  // The column's index, or -1.
+  int Column(const std::string& name) const {
+    return PQfnumber(result_.get(), name.c_str());
+  }
+  // nullopt is SQL NULL.
+  std::optional<std::string_view> Get(int row, int column) const;
+  // The cell as text; "" for NULL.
+  std::string Text(int row, int column) const {
+    return std::string(Get(row, column).value_or(""));
+  }
+
+ private:
+  struct Clear {
+    void operator()(PGresult* result) const { PQclear(result); }
+  };
+  std::unique_ptr<PGresult, Clear> result_;
+};
+
+struct Query {
+  std::string sql;
+  std::vector<std::string> parameters;  // $1, $2, … as text
+};
+
+// What holds for each query of a flight, set locally in its own transaction.
+struct Guard {
+  std::chrono::milliseconds statement_timeout;
+  std::chrono::milliseconds lock_timeout;
+  bool read_only = true;  // false: as the server has it
+};
+
+// What became of one query of a flight.
+struct Outcome {
+  std::variant<Result, Error> value;
+  std::chrono::nanoseconds took;  // since the query before it was answered
+
+  // Its rows; throws its Error if it has none.
+  const Result& rows() const {
+    if (const auto* error = std::get_if<Error>(&value)) throw *error;
+    return std::get<Result>(value);
+  }
+};
+
+// One session. Not thread-safe, save that an Interrupt may fire at any time.
+class Connection {
+ public:
+  // Throws Error when there is no session by the deadline.
+  static Connection Open(const Conninfo& conninfo, Deadline deadline,
+                         const Interrupt* interrupt = nullptr);
+
+  // Runs the queries in one round trip: libpq's pipeline mode with a sync
+  // after each, so that each is a transaction of its own and a failing one
+  // hurts only itself. An outcome for each query, in order. Throws Error when
+  // the connection breaks, the deadline passes or the interrupt fires; the
+  // session is closed then and what runs is cancelled.
+  std::vector<Outcome> Flight(const std::vector<Query>& queries,
+                              const Guard& guard, Deadline deadline);
+
+  // One query in one transaction of its own, under the guard. Throws Error.
+  Result Run(const Query& query, const Guard& guard, Deadline deadline);
+
+  // One query in whatever transaction is open, under no guard but the
+  // deadline. Throws Error.
+  Result Execute(const Query& query, Deadline deadline);
+
+  // Statements without parameters, as psql -c would send them. Throws Error.
+  void Script(const std::string& sql, Deadline deadline);
+
+  bool open() const { return connection_ != nullptr; }
+  int server_version() const { return PQserverVersion(connection_.get()); }
+  std::string host() const { return PQhost(connection_.get()); }
+  std::string port() const { return PQport(connection_.get()); }
+  std::string user() const { return PQuser(connection_.get()); }
+  std::string database() const { return PQdb(connection_.get()); }
+
+ private:
+  struct Finish {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+  };
+
+  Connection(PGconn* connection, const Interrupt* interrupt)
+      : connection_(connection), interrupt_(interrupt) {}
+
+  void Connect(Deadline deadline);
+  void Send(const Query& query);
+  // Reads to the end of what was sent; its last rows. Throws Error.
+  Result ReadAll(Deadline deadline);
+  // Waits until libpq has a result to give; nullptr is the end of a query's.
+  PGresult* Next(Deadline deadline);
+  void Wait(bool for_write, Deadline deadline);
+  // Cancels what runs, closes the session and throws.
+  [[noreturn]] void Abandon(const std::string& why);
+  [[noreturn]] void Broken();
+
+  std::unique_ptr<PGconn, Finish> connection_;
+  const Interrupt* interrupt_;
+};
+
+}  // namespace meshhook::pg

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/reference.h"
+
+#include <prometheus/metric_family.h>
+
+#include <algorithm>
+
+#include "exporter/self_metrics.h"
+
+namespace meshhook {
+namespace {
+
+using prometheus::MetricType;
+
+std::string TypeName(MetricType type) {
+  switch (type) {
+    case MetricType::Counter:
+      return "counter";
+    case MetricType::Gauge:
+      return "gauge";
+    case MetricType::Histogram:
+      return "histogram";
+    default:
+      return "untyped";
+  }
+}
+
+std::string Row(const std::string& name, MetricType type,
+                const std::vector<std::string>& labels,
+                const std::string& collector, const std::string& help) {
+  std::string list;
+  for (const auto& label : labels) {
+    list += (list.empty() ? "`" : ", `") + label + "`";
+  }
+  return "| `" + name + "` | " + TypeName(type) + " | " + list + " | " +
+         collector + " | " + help + " |\n";
+}
+
+}  // namespace
+
+std::string MetricsReference(const std::vector<Collector>& collectors) {
+  std::string table =
+      "| Metric | Type | Labels | Collector | Help |\n"
+      "|---|---|---|---|---|\n";
+  for (const auto& collector : collectors) {
+    std::string previous;
+    for (const auto& metric : collector.metrics) {
+      if (metric.name == previous) continue;
+      previous = metric.name;
+      auto labels = collector.labels;
+      for (const auto& label : metric.labels) labels.push_back(label.name);
+      table +=
+          Row(metric.name, metric.type, labels, collector.name, metric.help);
+    }
+  }
+  for (const auto& metric : SelfMetrics()) {
+    table += Row(metric.name, metric.type, metric.labels, "the exporter itself",
+                 metric.help);
+  }
+  return table;
+}
+
+}  // namespace meshhook

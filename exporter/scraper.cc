@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/scraper.h"
+
+#include <algorithm>
+
+#include "exporter/families.h"
+#include "exporter/log.h"
+#include "exporter/remedy.h"
+#include "exporter/self_metrics.h"
+#include "exporter/text_format.h"
+
+namespace meshhook {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kMostBackoff{10000};
+constexpr std::chrono::seconds kLearnInterval{60};
+
+constexpr auto kVersionQuery =
+    "SELECT current_setting('server_version_num'), version(), "
+    "current_setting('server_version')";
+constexpr auto kExtensionsQuery =
+    "SELECT extname, quote_ident(nspname) "
+    "FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace";
+
+// Half of what is left for any one query, so that a slow one leaves time for
+// the others, and a tenth for any lock.
+pg::Guard GuardFor(pg::Deadline deadline) {
+  const auto left =
+      std::chrono::duration_cast<milliseconds>(deadline - pg::Clock::now());
+  return {.statement_timeout = std::max(left / 2, milliseconds(50)),
+          .lock_timeout = std::max(left / 10, milliseconds(20))};
+}
+
+double Seconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
+  for (size_t at = text.find(from); at != std::string::npos;
+       at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+}  // namespace
+
+struct Scraper::Run {
+  std::string page;
+  ScrapeStatus status;
+  std::chrono::nanoseconds took{0};
+};
+
+Scraper::Scraper(Conninfo conninfo, std::vector<Collector> collectors,
+                 const pg::Interrupt* interrupt)
+    : conninfo_(std::move(conninfo)),
+      collectors_(std::move(collectors)),
+      interrupt_(interrupt),
+      backoff_(kMostBackoff) {}
+
+std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  if (busy_) {
+    // The page of the scrape under way is as fresh as one of our own.
+    done_.wait(lock, [this] { return !busy_; });
+    return page_;
+  }
+  busy_ = true;
+  lock.unlock();
+  std::shared_ptr<const std::string> page;
+  try {
+    page = std::make_shared<const std::string>(Collect(deadline));
+  } catch (...) {  // out of memory: those who wait must not wait for ever
+    lock.lock();
+    busy_ = false;
+    done_.notify_all();
+    throw;
+  }
+  lock.lock();
+  page_ = std::move(page);
+  busy_ = false;
+  done_.notify_all();
+  return page_;
+}
+
+ScrapeStatus Scraper::Status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+std::string Scraper::Collect(pg::Deadline deadline) {
+  const auto started = pg::Clock::now();
+  ++scrapes_;
+  Run run;
+  for (const auto& collector : collectors_) {
+    run.status.collectors.push_back({.name = collector.name});
+  }
+  try {
+    CollectAll(deadline, run);
+    run.status.up = true;
+  } catch (const pg::Error& error) {
+    run.page.clear();
+    NoteUnreachable(error, run);
+  }
+  run.took = pg::Clock::now() - started;
+  AppendSelf(run, run.page);
+  const std::lock_guard lock(mutex_);
+  status_ = std::move(run.status);
+  return std::move(run.page);
+}
+
+void Scraper::Connect(pg::Deadline deadline) {
+  if (backoff_.Waiting(pg::Clock::now()) && unreachable_) throw *unreachable_;
+  connection_ = pg::Connection::Open(conninfo_, deadline, interrupt_);
+  Learn(deadline);
+  log::Info("connected to the database",
+            {{"server", connection_->host() + ":" + connection_->port()},
+             {"database", connection_->database()},
+             {"user", connection_->user()},
+             {"version", server_.short_version}});
+  backoff_.Succeeded();
+  unreachable_.reset();
+}
+
+void Scraper::Learn(pg::Deadline deadline) {
+  const auto outcomes =
+      connection_->Flight({{kVersionQuery, {}}, {kExtensionsQuery, {}}},
+                          GuardFor(deadline), deadline);
+  const auto& version = outcomes[0].rows();
+  server_.version = std::stoi(version.Text(0, 0));
+  server_.full_version = version.Text(0, 1);
+  server_.short_version = version.Text(0, 2);
+  server_.extension_schemas.clear();
+  const auto& extensions = outcomes[1].rows();
+  for (int row = 0; row < extensions.rows(); ++row) {
+    server_.extension_schemas[extensions.Text(row, 0)] =
+        extensions.Text(row, 1);
+  }
+  learned_at_ = pg::Clock::now();
+  missing_.clear();
+}
+
+void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
+  if (!connection_ || !connection_->open()) {
+    Connect(deadline);
+  } else if (pg::Clock::now() - learned_at_ > kLearnInterval) {
+    Learn(deadline);
+  }
+  run.status.server = connection_->host() + ":" + connection_->port() +
+                      ", PostgreSQL " + server_.short_version;
+
+  std::vector<pg::Query> queries;
+  std::vector<size_t> asked;
+  for (size_t i = 0; i < collectors_.size(); ++i) {
+    const Collector& collector = collectors_[i];
+    std::string query = QueryFor(collector, server_.version);
+    if (!collector.extension.empty()) {
+      const auto schema = server_.extension_schemas.find(collector.extension);
+      if (schema == server_.extension_schemas.end()) {
+        missing_.insert_or_assign(
+            collector.name,
+            pg::Error("extension " + collector.extension +
+                          " is not installed in this database",
+                      "",
+                      "run CREATE EXTENSION " + collector.extension +
+                          ", or switch off with --no-collector." +
+                          collector.name));
+      } else {
+        ReplaceAll(query, "@extschema@", schema->second);
+      }
+    }
+    if (const auto known = missing_.find(collector.name);
+        known != missing_.end()) {
+      NoteFailure(run.status.collectors[i], known->second);
+      continue;
+    }
+    queries.push_back({std::move(query), {}});
+    asked.push_back(i);
+  }
+  const auto outcomes =
+      connection_->Flight(queries, GuardFor(deadline), deadline);
+  for (size_t i = 0; i < asked.size(); ++i) Note(run, asked[i], outcomes[i]);
+}
+
+void Scraper::Note(Run& run, size_t index, const pg::Outcome& outcome) {
+  auto& status = run.status.collectors[index];
+  status.took = outcome.took;
+  try {
+    const auto& rows = outcome.rows();
+    AppendText(ToFamilies(collectors_[index], rows), run.page);
+    status.rows = rows.rows();
+    status.success = true;
+    logged_.erase(status.name);
+  } catch (const pg::Error& error) {
+    if (IsMissing(error)) missing_.insert_or_assign(status.name, error);
+    NoteFailure(status, error);
+  }
+}
+
+void Scraper::NoteFailure(CollectorStatus& status, const pg::Error& error) {
+  status.reason = conninfo_.Redact(error.what());
+  status.remedy = RemedyFor(error);
+  if (auto& last = logged_[status.name]; last != status.reason) {
+    last = status.reason;
+    log::Warn("collector failed", {{"collector", status.name},
+                                   {"reason", status.reason},
+                                   {"sqlstate", error.sqlstate()},
+                                   {"remedy", status.remedy}});
+  }
+}
+
+void Scraper::NoteUnreachable(const pg::Error& error, Run& run) {
+  connection_.reset();
+  const auto now = pg::Clock::now();
+  if (!backoff_.Waiting(now)) backoff_.Failed(now);
+  run.status.reason = conninfo_.Redact(error.what());
+  run.status.remedy = RemedyFor(error);
+  for (auto& collector : run.status.collectors) {
+    collector = {.name = collector.name,
+                 .reason = run.status.reason,
+                 .remedy = run.status.remedy};
+  }
+  if (!unreachable_ || std::string(unreachable_->what()) != error.what()) {
+    log::Error("the database cannot be reached",
+               {{"source", conninfo_.source()},
+                {"reason", run.status.reason},
+                {"remedy", run.status.remedy}});
+  }
+  unreachable_ = error;
+}
+
+void Scraper::AppendSelf(const Run& run, std::string& page) const {
+  SelfSamples self;
+  bool all_succeeded = run.status.up;
+  for (const auto& collector : run.status.collectors) {
+    self.Add("pg_scrape_collector_duration_seconds", Seconds(collector.took),
+             {collector.name});
+    self.Add("pg_scrape_collector_success", collector.success ? 1 : 0,
+             {collector.name});
+    all_succeeded = all_succeeded && collector.success;
+  }
+  self.Add("pg_up", run.status.up ? 1 : 0);
+  self.Add("pg_exporter_last_scrape_duration_seconds", Seconds(run.took));
+  self.Add("pg_exporter_last_scrape_error", all_succeeded ? 0 : 1);
+  self.Add("pg_exporter_scrapes_total", static_cast<double>(scrapes_));
+  if (run.status.up) {
+    self.Add("pg_static", 1,
+             {connection_->host() + ":" + connection_->port(),
+              server_.full_version, server_.short_version});
+  }
+  self.AddProcess();
+  AppendText(self.families(), page);
+}
+
+}  // namespace meshhook

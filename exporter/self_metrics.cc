@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/self_metrics.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "exporter/version.h"
+
+namespace meshhook {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricType;
+
+// When the kernel says this process began, as Unix time.
+double StartTime() {
+  std::ifstream stat("/proc/self/stat");
+  std::string text;
+  std::getline(stat, text);
+  // The 22nd field; the second, a name in brackets, may hold spaces.
+  size_t at = text.rfind(')');
+  for (int field = 2; field < 22 && at != std::string::npos; ++field) {
+    at = text.find(' ', at + 1);
+  }
+  if (at == std::string::npos) return 0;
+  const double ticks = std::stod(text.substr(at + 1));
+
+  std::ifstream kernel("/proc/stat");
+  for (std::string key; kernel >> key;) {
+    double booted = 0;
+    if (key == "btime" && kernel >> booted) {
+      return booted + ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+    }
+    kernel.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return 0;
+}
+
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) +
+           static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+double OpenFiles() {
+  std::error_code error;
+  const auto files =
+      std::filesystem::directory_iterator("/proc/self/fd", error);
+  // One of them is the listing itself.
+  return error
+             ? 0
+             : static_cast<double>(std::distance(begin(files), end(files))) - 1;
+}
+
+double MaxOpenFiles() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<double>(limit.rlim_cur);
+}
+
+}  // namespace
+
+const std::vector<SelfMetric>& SelfMetrics() {
+  static const std::vector<SelfMetric> metrics{
+      {"pg_up",
+       MetricType::Gauge,
+       "Whether the database answered the last scrape.",
+       {}},
+      {"pg_scrape_collector_duration_seconds",
+       MetricType::Gauge,
+       "Time the collector took in the last scrape.",
+       {"collector"}},
+      {"pg_scrape_collector_success",
+       MetricType::Gauge,
+       "Whether the collector succeeded in the last scrape.",
+       {"collector"}},
+      {"pg_exporter_last_scrape_duration_seconds",
+       MetricType::Gauge,
+       "Time the last scrape took.",
+       {}},
+      {"pg_exporter_last_scrape_error",
+       MetricType::Gauge,
+       "Whether the last scrape had an error (1) or none (0).",
+       {}},
+      {"pg_exporter_scrapes_total",
+       MetricType::Counter,
+       "Scrapes since the exporter started.",
+       {}},
+      {"pg_static",
+       MetricType::Untyped,
+       "The server's version; always 1.",
+       {"server", "version", "short_version"}},
+      {"process_cpu_seconds_total",
+       MetricType::Counter,
+       "CPU time spent by the exporter.",
+       {}},
+      {"process_resident_memory_bytes",
+       MetricType::Gauge,
+       "Resident memory of the exporter.",
+       {}},
+      {"process_virtual_memory_bytes",
+       MetricType::Gauge,
+       "Virtual memory of the exporter.",
+       {}},
+      {"process_open_fds",
+       MetricType::Gauge,
+       "Files the exporter has open.",
+       {}},
+      {"process_max_fds",
+       MetricType::Gauge,
+       "Files the exporter may open.",
+       {}},
+      {"process_start_time_seconds",
+       MetricType::Gauge,
+       "When the exporter began, as Unix time.",
+       {}},
+      {"meshhook_exporter_build_info",
+       MetricType::Gauge,
+       "What was built; always 1.",
+       {"version", "revision"}}};
+  return metrics;
+}
+
+SelfSamples::SelfSamples() {
+  for (const auto& metric : SelfMetrics()) {
+    families_.push_back({metric.name, metric.help, metric.type, {}});
+  }
+}
+
+void SelfSamples::Add(std::string_view name, double value,
+                      const std::vector<std::string>& label_values) {
+  for (size_t i = 0; i < families_.size(); ++i) {
+    if (families_[i].name != name) continue;
+    ClientMetric sample;
+    for (size_t j = 0; j < label_values.size(); ++j) {
+      sample.label.push_back({SelfMetrics()[i].labels.at(j), label_values[j]});
+    }
+    sample.counter.value = sample.gauge.value = sample.untyped.value = value;
+    families_[i].metric.push_back(std::move(sample));
+    return;
+  }
+  throw std::logic_error("no such self metric: " + std::string(name));
+}
+
+void SelfSamples::AddProcess() {
+  static const double start_time = StartTime();
+  const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
+  double total_pages = 0;
+  double resident_pages = 0;
+  std::ifstream("/proc/self/statm") >> total_pages >> resident_pages;
+  Add("process_cpu_seconds_total", CpuSeconds());
+  Add("process_resident_memory_bytes", resident_pages * page);
+  Add("process_virtual_memory_bytes", total_pages * page);
+  Add("process_open_fds", OpenFiles());
+  Add("process_max_fds", MaxOpenFiles());
+  Add("process_start_time_seconds", start_time);
+  Add("meshhook_exporter_build_info", 1, {kVersion, kRevision});
+}
+
+}  // namespace meshhook

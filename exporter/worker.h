@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Keeps the data layer fresh by calling its functions at an interval. All
+// state and all pacing is the database's, so any number of exporters may do
+// this at once, or pg_cron instead.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "exporter/backoff.h"
+#include "exporter/conninfo.h"
+#include "exporter/pg.h"
+
+namespace meshhook {
+
+// A function to call. Its query gives one boolean: true means that there is
+// more to do at once.
+struct Task {
+  std::string name;  // as in metrics.worker_tasks; "" records its own failures
+  std::string query;
+  std::chrono::milliseconds interval;
+  std::chrono::milliseconds timeout;
+};
+
+// The fold, each second: a short task that must not wait for the others.
+std::vector<Task> FoldTasks();
+// Refreshes and housekeeping, which may take long.
+std::vector<Task> UpkeepTasks();
+
+// One thread with one connection, which works through its tasks.
+class Worker {
+ public:
+  Worker(Conninfo conninfo, std::vector<Task> tasks,
+         const pg::Interrupt* interrupt);
+  // Waits for the thread; fire the interrupt first.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+ private:
+  struct Scheduled {
+    Task task;
+    pg::Clock::time_point due;
+    std::string logged;  // the failure that was last logged
+  };
+
+  void Loop();
+  void RunDue();
+  void RunTask(Scheduled& scheduled);
+  void NoteFailure(Scheduled& scheduled, const pg::Error& error);
+  void Sleep(pg::Clock::time_point until) const;
+
+  const Conninfo conninfo_;
+  const pg::Interrupt* const interrupt_;
+  std::vector<Scheduled> tasks_;
+  std::optional<pg::Connection> connection_;
+  Backoff backoff_;
+  std::thread thread_;
+};
+
+}  // namespace meshhook
