@@ -156,7 +156,7 @@ pg_cluster_create() {
     port=$(_pg_free_port) &&
       _pg_env_write "$dir" "$port" "$socket_dir" "$bindir" || return
     if pg_cluster_start "$dir" 2>/dev/null; then
-      pg_psql "$dir" postgres --command='create role password_user' \
+      pg_psql "$dir" postgres --command='CREATE ROLE password_user' \
         --file="$_pg_fixtures/roles.sql"
       return
     fi
@@ -222,7 +222,7 @@ pg_psql() (
 # A copy does not inherit its template's owner.
 pg_database_create() {
   pg_psql "$1" postgres --set=name="$2" --set=template="${3:-template1}" \
-    <<<'create database :"name" owner postgres template :"template";'
+    <<<'CREATE DATABASE :"name" OWNER postgres TEMPLATE :"template";'
 }
 
 pg_fixtures_load() {
@@ -235,5 +235,5 @@ pg_fixtures_load() {
 
 pg_template_mark() {
   pg_psql "$1" postgres --set=name="$2" \
-    <<<'alter database :"name" is_template true allow_connections false;'
+    <<<'ALTER DATABASE :"name" IS_TEMPLATE true ALLOW_CONNECTIONS false;'
 }
