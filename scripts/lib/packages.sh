@@ -9,8 +9,8 @@
 #                              sudo only if there is one to install
 #
 # Groups: build (compile), runtime (what the binaries load), test (linters),
-# stack (what scripts/stack.sh starts), bench, dashboards (node, unless one is
-# on PATH already).
+# stack (what scripts/stack.sh starts), catcher (its part that is ours), bench,
+# dashboards (node, unless one is on PATH already).
 #
 # Some of these packages start a service when they are installed. Here they
 # do not: what this installs is neither started nor enabled at boot. A service
@@ -32,10 +32,12 @@ package_list() {
         ;;
       test) printf '%s\n' shellcheck python3 python3-yaml ;;
       stack)
+        package_list catcher
         printf '%s\n' postgresql postgresql-contrib prometheus \
-          prometheus-alertmanager prometheus-node-exporter python3 \
-          python3-aiosmtpd python3-yaml curl jq
+          prometheus-alertmanager prometheus-node-exporter python3-yaml \
+          curl jq
         ;;
+      catcher) printf '%s\n' python3 python3-aiosmtpd ;;
       bench) printf '%s\n' postgresql postgresql-contrib \
         prometheus-postgres-exporter ;;
       dashboards)
