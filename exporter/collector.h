@@ -15,6 +15,7 @@ using Label = prometheus::ClientMetric::Label;
 
 struct Metric {
   std::string name;  // in full, as someone will search for it
+  // A summary here is samples with a fixed `quantile` label.
   prometheus::MetricType type;
   std::string help;
   std::string column;  // its value; NULL means no sample, never zero

@@ -29,14 +29,14 @@ constexpr milliseconds kScrapeTimeoutOffset{250};
 constexpr milliseconds kShortestScrape{500};
 constexpr milliseconds kReadyTimeout{2000};
 
-// CivetWeb says why it cannot start only to its log.
+// CivetWeb says why it cannot start only to its log, and first says it best.
 std::string& StartupError() {
   static std::string message;
   return message;
 }
 
 int LogMessage(const mg_connection* /*unused*/, const char* message) {
-  StartupError() = message;
+  if (StartupError().empty()) StartupError() = message;
   log::Debug("http server", {{"reason", message}});
   return 1;
 }

@@ -230,9 +230,9 @@ Result Connection::Execute(const Query& query, Deadline deadline) {
   return ReadAll(deadline);
 }
 
-void Connection::Script(const std::string& sql, Deadline deadline) {
+Result Connection::Script(const std::string& sql, Deadline deadline) {
   if (PQsendQuery(connection_.get(), sql.c_str()) == 0) Broken();
-  ReadAll(deadline);
+  return ReadAll(deadline);
 }
 
 Result Connection::ReadAll(Deadline deadline) {

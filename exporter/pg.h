@@ -133,8 +133,9 @@ class Connection {
   // deadline. Throws Error.
   Result Execute(const Query& query, Deadline deadline);
 
-  // Statements without parameters, as psql -c would send them. Throws Error.
-  void Script(const std::string& sql, Deadline deadline);
+  // Statements without parameters, as psql -c would send them; the last one's
+  // rows. Throws Error.
+  Result Script(const std::string& sql, Deadline deadline);
 
   bool open() const { return connection_ != nullptr; }
   int server_version() const { return PQserverVersion(connection_.get()); }

@@ -1,29 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "exporter/reference.h"
 
-#include <prometheus/metric_family.h>
-
-#include <algorithm>
+#include <fmt/format.h>
 
 #include "exporter/self_metrics.h"
+#include "exporter/text_format.h"
 
 namespace meshhook {
 namespace {
 
 using prometheus::MetricType;
-
-std::string TypeName(MetricType type) {
-  switch (type) {
-    case MetricType::Counter:
-      return "counter";
-    case MetricType::Gauge:
-      return "gauge";
-    case MetricType::Histogram:
-      return "histogram";
-    default:
-      return "untyped";
-  }
-}
 
 std::string Row(const std::string& name, MetricType type,
                 const std::vector<std::string>& labels,
@@ -32,8 +18,8 @@ std::string Row(const std::string& name, MetricType type,
   for (const auto& label : labels) {
     list += (list.empty() ? "`" : ", `") + label + "`";
   }
-  return "| `" + name + "` | " + TypeName(type) + " | " + list + " | " +
-         collector + " | " + help + " |\n";
+  return fmt::format("| `{}` | {} | {} | {} | {} |\n", name, TypeName(type),
+                     list, collector, help);
 }
 
 }  // namespace

@@ -130,7 +130,9 @@ void Scraper::Learn(pg::Deadline deadline) {
   const auto& version = outcomes[0].rows();
   server_.version = std::stoi(version.Text(0, 0));
   server_.full_version = version.Text(0, 1);
-  server_.short_version = version.Text(0, 2);
+  // Debian adds its own name behind the number.
+  server_.short_version =
+      version.Text(0, 2).substr(0, version.Text(0, 2).find(' '));
   server_.extension_schemas.clear();
   const auto& extensions = outcomes[1].rows();
   for (int row = 0; row < extensions.rows(); ++row) {

@@ -12,21 +12,6 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-std::string_view TypeName(MetricType type) {
-  switch (type) {
-    case MetricType::Counter:
-      return "counter";
-    case MetricType::Gauge:
-      return "gauge";
-    case MetricType::Histogram:
-      return "histogram";
-    case MetricType::Summary:
-      return "summary";
-    default:
-      return "untyped";
-  }
-}
-
 void AppendNumber(double value, std::string& page) {
   if (std::isnan(value)) {
     page += "NaN";
@@ -141,6 +126,21 @@ double ValueOf(MetricType type, const ClientMetric& sample) {
 }
 
 }  // namespace
+
+std::string_view TypeName(MetricType type) {
+  switch (type) {
+    case MetricType::Counter:
+      return "counter";
+    case MetricType::Gauge:
+      return "gauge";
+    case MetricType::Histogram:
+      return "histogram";
+    case MetricType::Summary:
+      return "summary";
+    default:
+      return "untyped";
+  }
+}
 
 void AppendText(const std::vector<MetricFamily>& families, std::string& page) {
   for (const auto& family : families) {

@@ -18,6 +18,9 @@ namespace meshhook {
 inline constexpr std::string_view kTextFormat =
     "text/plain; version=0.0.4; charset=utf-8";
 
+// As the TYPE line says it.
+std::string_view TypeName(prometheus::MetricType type);
+
 // Appends the families to the page; a family without samples leaves no trace.
 void AppendText(const std::vector<prometheus::MetricFamily>& families,
                 std::string& page);

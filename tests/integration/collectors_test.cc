@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// What the collectors publish, read as the exporter's own role.
+#include <gtest/gtest.h>
+
+#include "collectors/all.h"
+#include "exporter/scraper.h"
+#include "tests/support/database.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using test::Database;
+using test::SampleSum;
+
+constexpr auto kOneWorkflow = R"(
+    INSERT INTO projects (id, owner, name)
+    VALUES ('00000000-0000-0000-0000-00000000000a', gen_random_uuid(), 'Acme');
+    INSERT INTO workflow_definitions
+        (id, project_id, slug, version, definition, name, status)
+    VALUES ('00000000-0000-0000-0000-00000000000b',
+            '00000000-0000-0000-0000-00000000000a', 'w', 3, '{}',
+            E'Leads "now"\\ \n', 'published'))";
+
+constexpr auto kStart = R"(
+    INSERT INTO workflow_runs (project_id, workflow_id, status, started_at)
+    SELECT project_id, id, 'running', now() - interval '2 seconds'
+    FROM workflow_definitions;)";
+
+std::string Finish(const std::string& status) {
+  return std::string(kStart) + "UPDATE workflow_runs SET status = '" + status +
+         "', finished_at = now() WHERE status = 'running'";
+}
+
+std::string Page(const Database& db) {
+  meshhook::Scraper scraper(db.Conninfo(test::kExporter),
+                            meshhook::collectors::All(), nullptr);
+  return *scraper.Scrape(meshhook::pg::Clock::now() + 10s);
+}
+
+TEST(Collectors, AllSucceedForTheExportersRole) {
+  Database db;
+  db.Exec(kOneWorkflow);
+  db.Exec(Finish("succeeded"));
+  const auto page = Page(db);
+  for (const auto& collector : meshhook::collectors::All()) {
+    EXPECT_EQ(SampleSum(page, "pg_scrape_collector_success{collector=\"" +
+                                  collector.name + "\"}"),
+              1)
+        << collector.name;
+  }
+  EXPECT_EQ(SampleSum(page, "pg_up"), 1);
+}
+
+TEST(Collectors, EveryMetricHasSamplesOnceThereAreRuns) {
+  Database db;
+  db.Exec(kOneWorkflow);
+  db.Exec(Finish("failed"));
+  db.Exec(kStart);
+  db.Exec(
+      "SELECT metrics.fold(); SELECT metrics.maintain(); "
+      "SELECT metrics.refresh_if_due()");
+  const auto page = Page(db);
+  for (const auto& collector : meshhook::collectors::All()) {
+    for (const auto& metric : collector.metrics) {
+      EXPECT_NE(page.find("\n# TYPE " + metric.name + " "), page.npos)
+          << metric.name;
+    }
+  }
+}
+
+TEST(WorkflowRuns, AreThereAtZeroBeforeTheFirstRun) {
+  Database db;
+  db.Exec(kOneWorkflow);
+  const auto page = Page(db);
+  for (const char* status : {"succeeded", "failed", "canceled"}) {
+    EXPECT_EQ(
+        SampleSum(page, std::string("meshhook_workflow_runs_total{project_id="
+                                    "\"00000000-0000-0000-0000-00000000000a\","
+                                    "workflow_id=\"00000000-0000-0000-0000-"
+                                    "00000000000b\",status=\"") +
+                            status + "\"}"),
+        0)
+        << status;
+  }
+  EXPECT_EQ(SampleSum(page, "meshhook_workflow_run_duration_seconds_count"), 0);
+}
+
+TEST(WorkflowRuns, CountARunOnceItEndsAndLeaveCanceledOutOfDurations) {
+  Database db;
+  db.Exec(kOneWorkflow);
+  db.Exec(Finish("succeeded"));
+  db.Exec(Finish("canceled"));
+  db.Exec(kStart);
+  db.Exec("SELECT metrics.fold()");
+  const auto page = Page(db);
+  EXPECT_EQ(SampleSum(page, "meshhook_workflow_runs_total"), 2);
+  EXPECT_EQ(SampleSum(page, "meshhook_workflow_run_duration_seconds_count"), 1);
+  EXPECT_NEAR(SampleSum(page, "meshhook_workflow_run_duration_seconds_sum"), 2,
+              0.5);
+  EXPECT_EQ(SampleSum(page, "meshhook_workflow_active_runs"), 1);
+}
+
+TEST(WorkflowInfo, EscapesWhatATenantCallsAWorkflow) {
+  Database db;
+  db.Exec(kOneWorkflow);
+  EXPECT_NE(Page(db).find(R"(workflow="Leads \"now\"\\ \n",version="3"} 1)"),
+            std::string::npos);
+}
+
+TEST(WorkflowWindows, AreEmptyWhereNothingRan) {
+  Database db;
+  db.Exec(kOneWorkflow);
+  db.Exec("SELECT metrics.fold(); SELECT metrics.refresh_if_due()");
+  EXPECT_EQ(Page(db).find("meshhook_workflow_window_runs{"), std::string::npos);
+}
+
+TEST(StatUserTables, DoesNotWaitForALockedTable) {
+  Database db;
+  auto holder = db.Connect();
+  test::Exec(holder, "BEGIN; LOCK TABLE projects IN ACCESS EXCLUSIVE MODE");
+  const auto page = Page(db);
+  const std::string projects = "{datname=\"" + db.name() +
+                               "\",schemaname=\"public\",relname=\"projects\"";
+  EXPECT_EQ(page.find("pg_stat_user_tables_table_size_bytes" + projects),
+            std::string::npos);
+  EXPECT_NE(page.find("pg_stat_user_tables_seq_scan" + projects),
+            std::string::npos);
+  EXPECT_EQ(SampleSum(page,
+                      "pg_scrape_collector_success{collector="
+                      "\"stat_user_tables\"}"),
+            1);
+}
+
+}  // namespace
