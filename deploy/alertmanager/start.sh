@@ -5,10 +5,11 @@
 #   SMTP_SMARTHOST  HOST:PORT; mail:1025 is the catcher, the only host that mail
 #                   goes to without TLS
 #   SMTP_USERNAME, SMTP_FROM, ALERT_MAIL_TO  empty: as the file has them
+# Reads alertmanager.yml and demo.sed beside itself, writes into $TMPDIR or /tmp.
 set -eu
 
-from=/etc/alertmanager
-config=/tmp/alertmanager.yml
+from=$(dirname "$0")
+config=${TMPDIR:-/tmp}/alertmanager.yml
 
 # put TEXT VALUE: a value goes in where TEXT stands; none changes nothing.
 put() {
@@ -33,5 +34,5 @@ put '^  smtp_auth_username: .*' "${SMTP_USERNAME:+  smtp_auth_username: $SMTP_US
 put '^  smtp_from: .*' "${SMTP_FROM:+  smtp_from: $SMTP_FROM}"
 put '^\( *- to:\) .*' "${ALERT_MAIL_TO:+      - to: $ALERT_MAIL_TO}"
 
-/bin/amtool check-config "$config" >/dev/null
-exec /bin/alertmanager --config.file="$config" "$@"
+amtool check-config "$config" >/dev/null
+exec alertmanager --config.file="$config" "$@"
