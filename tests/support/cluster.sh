@@ -20,6 +20,7 @@ start() {
   stop "$dir"
   mkdir -p "$dir"
   pg_cluster_create "$dir" fast
+  # shellcheck source=/dev/null
   source "$dir/postgres.env"
   pg_database_create "$dir" fixture
   pg_fixtures_load "$dir" fixture

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Builds everything and runs every test, from a bare Debian 12: see --help.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib/packages.sh
+source "$ROOT/scripts/lib/packages.sh"
+
+help() {
+  cat <<'HELP'
+scripts/test.sh: build and test everything, on real PostgreSQL, Prometheus and
+Alertmanager. About 10 minutes on 2 cores.
+
+  scripts/test.sh           all of it
+  scripts/test.sh --quick   unit and integration tests of the release build
+
+What it does, in order
+  1. installs the Debian packages that are missing (root or sudo)
+  2. builds with the address and undefined-behaviour sanitizers, and runs the
+     unit and integration tests
+  3. the same with the thread sanitizer
+  4. builds the release, and runs those again and then the checks of alerts,
+     dashboards, compose.yaml and the reference pages, and the whole stack
+
+Its last lines are ctest's summary. Exit status: 0 if every test passed.
+HELP
+}
+
+step() { printf '\n== %s\n' "$*"; }
+
+build_and_test() {  # PRESET [CTEST OPTION]...
+  step "$1: build"
+  cmake --preset "$1" >/dev/null
+  cmake --build --preset "$1"
+  step "$1: test"
+  ctest --preset "$1" --parallel 2 "${@:2}"
+}
+
+quick=no
+case ${1:-} in
+  '') ;;
+  --quick) quick=yes ;;
+  --help | -h) help; exit 0 ;;
+  *) printf 'test.sh: unknown option %s; see --help\n' "$1" >&2; exit 2 ;;
+esac
+
+cd "$ROOT"
+step packages
+install_packages build test stack dashboards
+if [[ $quick == yes ]]; then
+  build_and_test release --label-regex 'unit|integration'
+else
+  build_and_test asan --label-regex 'unit|integration'
+  build_and_test tsan --label-regex 'unit|integration'
+  build_and_test release
+fi
