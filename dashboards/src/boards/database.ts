@@ -5,7 +5,7 @@ import { labelValues } from "../lib/board.js";
 import { once, rate, ratio, risen, series, total } from "../lib/promql.js";
 import { tile } from "../lib/shorthand.js";
 import type { Board, Panel } from "../lib/spec.js";
-import { UP_DOWN, falling, rising } from "../lib/style.js";
+import { COLOR, UP_DOWN, falling, rising } from "../lib/style.js";
 import { connections } from "./database/connections.js";
 import { exporter } from "./database/exporter.js";
 import { statements } from "./database/statements.js";
@@ -26,6 +26,7 @@ const headline: Panel[] = [
     },
     unit: "short",
     empty: "Unknown",
+    emptyColor: COLOR.warn,
     states: UP_DOWN,
     expr: once([], series("pg_up")),
   }),
@@ -40,8 +41,8 @@ const headline: Panel[] = [
     unit: "short",
     empty: "Unknown",
     showName: true,
-    expr: once(["short_version"], series("pg_static")),
-    legend: "{{short_version}}",
+    expr: once(["number"], `label_replace(${series("pg_static")}, "number", "$1", "short_version", "([0-9.]+).*")`),
+    legend: "{{number}}",
   }),
   tile({
     title: "Connections used",

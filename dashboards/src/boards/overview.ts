@@ -17,7 +17,7 @@ import {
 } from "../lib/promql.js";
 import { graph, line, tile } from "../lib/shorthand.js";
 import type { Board, Panel } from "../lib/spec.js";
-import { UP_DOWN, falling, rising } from "../lib/style.js";
+import { COLOR, UP_DOWN, falling, rising } from "../lib/style.js";
 import { FIRING, WATCHED, attention } from "./overview/attention.js";
 import { pipeline } from "./overview/pipeline.js";
 import { workflows } from "./overview/workflows.js";
@@ -112,6 +112,7 @@ const headline: Panel[] = [
     unit: "short",
     thresholds: rising(1, 1),
     empty: "No rules",
+    emptyColor: COLOR.warn,
     expr: `count(${FIRING}) or ${WATCHED} - 1`,
   }),
   tile({
@@ -124,6 +125,7 @@ const headline: Panel[] = [
     },
     unit: "short",
     empty: "Unknown",
+    emptyColor: COLOR.warn,
     states: UP_DOWN,
     link: { title: "Open the Database board", url: boardUrl("meshhook-database") },
     expr: `max(${series("pg_up")})`,
@@ -139,6 +141,7 @@ const headline: Panel[] = [
     unit: "s",
     decimals: 0,
     empty: "Unknown",
+    emptyColor: COLOR.warn,
     thresholds: rising(15, 60),
     expr: age([], "meshhook_worker_task_last_success_timestamp_seconds", 'task="fold"'),
   }),

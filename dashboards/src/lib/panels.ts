@@ -10,7 +10,7 @@ import * as statetimeline from "@grafana/grafana-foundation-sdk/statetimeline";
 import * as timeseries from "@grafana/grafana-foundation-sdk/timeseries";
 import { DATASOURCE, mappings, target, thresholds } from "./parts.js";
 import type { Heatmap, Panel, Stat, Timeline, TimeSeries } from "./spec.js";
-import { LOCK_MODES, SERIES_COLORS, neutral } from "./style.js";
+import { COLOR, LOCK_MODES, SERIES_COLORS, neutral } from "./style.js";
 import { tablePanel } from "./table.js";
 
 export const NO_DATA = "No data in this range";
@@ -28,6 +28,7 @@ export function description({ about }: Panel): string {
 
 /** One size for all, or a short value would shout down a long one. */
 const VALUE_SIZE = 34;
+const NOTHING = "No data";
 
 function statPanel(panel: Stat): stat.PanelBuilder {
   const builder = new stat.PanelBuilder()
@@ -41,7 +42,15 @@ function statPanel(panel: Stat): stat.PanelBuilder {
     .orientation(common.VizOrientation.Auto)
     .text(new common.VizTextDisplayOptionsBuilder().valueSize(VALUE_SIZE))
     .wideLayout(true);
-  return panel.states === undefined ? builder : builder.mappings(mappings(panel.states));
+  // Without this an absent value would wear the lowest threshold's colour, which is red where low is bad.
+  const nothing: dashboard.ValueMapping = {
+    type: dashboard.MappingType.SpecialValue,
+    options: {
+      match: dashboard.SpecialValueMatch.Null,
+      result: { text: panel.empty ?? NOTHING, color: panel.emptyColor ?? COLOR.muted, index: 0 },
+    },
+  };
+  return builder.mappings([nothing, ...(panel.states === undefined ? [] : mappings(panel.states))]);
 }
 
 function legendOf(panel: TimeSeries): common.VizLegendOptionsBuilder {
@@ -65,7 +74,7 @@ function timeSeriesPanel(panel: TimeSeries): timeseries.PanelBuilder {
     .drawStyle(common.GraphDrawStyle.Line)
     .lineInterpolation(common.LineInterpolation.Linear)
     .lineWidth(stacked ? 1 : 2)
-    .fillOpacity(stacked ? 40 : 8)
+    .fillOpacity(stacked ? 40 : panel.softMin === undefined ? 8 : 0)
     .gradientMode(stacked ? common.GraphGradientMode.None : common.GraphGradientMode.Opacity)
     .showPoints(common.VisibilityMode.Never)
     .spanNulls(false)
@@ -81,7 +90,8 @@ function timeSeriesPanel(panel: TimeSeries): timeseries.PanelBuilder {
   if (stacked) builder.stacking(new common.StackingConfigBuilder().mode(common.StackingMode.Normal).group("A"));
   if (panel.min !== undefined) builder.min(panel.min);
   if (panel.max !== undefined) builder.max(panel.max);
-  if (panel.softMax !== undefined) builder.axisSoftMax(panel.softMax);
+  const softMax = panel.softMax ?? (panel.unit === "short" && panel.log !== true ? 1 : undefined);
+  if (softMax !== undefined) builder.axisSoftMax(softMax);
   if (panel.thresholds !== undefined) {
     builder.thresholdsStyle(
       new common.GraphThresholdsStyleConfigBuilder().mode(common.GraphThresholdsStyleMode.Dashed),
@@ -106,7 +116,7 @@ const BOUND = [
 const LABEL_VALUES: Readonly<Record<string, readonly string[]>> = {
   "{{status}}": ["succeeded", "failed", "canceled"],
   "{{mode}}": LOCK_MODES,
-  "{{task}}": ["fold", "mv_workflow_metrics", "partitions"],
+  "{{task}}": ["fold", "mv_workflow_metrics", "maintenance"],
   "{{state}}": ["active", "idle", "idle in transaction", "idle in transaction (aborted)"],
 };
 const namesOf = (legend: string): readonly string[] => LABEL_VALUES[legend] ?? [legend];
@@ -179,7 +189,7 @@ export function build(panel: Panel, id: number, x: number, y: number): Builder {
     .description(description(panel))
     .datasource(DATASOURCE)
     .unit(panel.unit)
-    .noValue(panel.empty ?? NO_DATA)
+    .noValue(panel.empty ?? (panel.kind === "stat" ? NOTHING : NO_DATA))
     .gridPos({ x, y, w: panel.w, h: panel.h });
   if (panel.decimals !== undefined) builder.decimals(panel.decimals);
   if (panel.link !== undefined) {

@@ -48,17 +48,20 @@ export const CHOSEN = 'project_id=~"$project_id", workflow_id=~"$workflow_id"';
 /** Runs that ended with a result: what a failure ratio is a share of. Canceled runs are on neither side of it. */
 export const FINISHED = 'status=~"succeeded|failed"';
 
-/**
- * One series of value 1 for each workflow, with its names. Where the exporter keeps names to itself (the workflow_info
- * collector is off), the ids stand in for them.
- */
-export function workflowNames(matchers = ""): string {
-  const named = `topk by (project_id, workflow_id) (1, ${series("meshhook_workflow_info", matchers)})`;
-  const known = `${once(WORKFLOW, series("meshhook_workflow_runs_total", `status="succeeded"${matchers && `, ${matchers}`}`))} * 0 + 1`;
-  const unnamed = `label_replace(label_replace(${known}, "workflow", "$1", "workflow_id", "(.+)"), "project", "$1", "project_id", "(.+)")`;
-  return `(${named} or on (project_id, workflow_id) ${unnamed})`;
-}
+const NAMES = "project, workflow, version";
+/** Where the exporter keeps names to itself (the workflow_info collector is off, or gone), the ids stand in for them. */
+const idsAsNames = (expr: string): string =>
+  `label_replace(label_replace(${expr}, "workflow", "$1", "workflow_id", "(.+)"), "project", "$1", "project_id", "(.+)")`;
+/** One series of value 1 for each workflow whose names are told; just one, also while a new name replaces an old one. */
+const told = (matchers: string): string =>
+  `topk by (project_id, workflow_id) (1, ${series("meshhook_workflow_info", matchers)})`;
 
-/** Adds project, workflow and version to series that have the ids. */
+/** Adds project, workflow and version to series that have the ids, and leaves others as they are. */
 export const withNames = (expr: string, matchers = CHOSEN): string =>
-  `(${expr}) * on (project_id, workflow_id) group_left (project, workflow, version) ${workflowNames(matchers)}`;
+  `(${expr}) * on (project_id, workflow_id) group_left (${NAMES}) ${told(matchers)} or on (project_id, workflow_id) ${idsAsNames(`(${expr})`)}`;
+
+/** One series of value 1 for each workflow there is, with its names. */
+export function workflowNames(matchers = ""): string {
+  const known = series("meshhook_workflow_runs_total", [`status="succeeded"`, matchers].filter(Boolean).join(", "));
+  return `(${told(matchers)} or on (project_id, workflow_id) ${idsAsNames(`${once(WORKFLOW, known)} * 0 + 1`)})`;
+}

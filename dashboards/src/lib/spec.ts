@@ -40,6 +40,8 @@ export interface Stat extends Common {
   query: Query;
   thresholds?: Threshold[];
   states?: Readonly<Record<string, State>>;
+  /** The colour of what is said when there is nothing; grey if not said. */
+  emptyColor?: string;
   /** Show the name of the series instead of its value. */
   showName?: boolean;
 }
@@ -52,7 +54,7 @@ export interface TimeSeries extends Common {
   log?: boolean;
   min?: number;
   max?: number;
-  /** Where the axis begins unless a value is lower; 0 if not said. */
+  /** Where the axis begins unless a value is lower; 0 if not said. Lines alone are drawn then: an area must begin at 0. */
   softMin?: number;
   /** The least the axis shows, so that a flat zero is not drawn on a scale of 100. */
   softMax?: number;

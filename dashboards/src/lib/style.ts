@@ -40,7 +40,7 @@ export const SERIES_COLORS: Readonly<Record<string, string>> = {
   // the exporter's own tasks
   fold: "blue",
   mv_workflow_metrics: "purple",
-  partitions: COLOR.muted,
+  maintenance: COLOR.muted,
   counted: COLOR.plain,
   waiting: COLOR.plain,
   "whole table": COLOR.warn,

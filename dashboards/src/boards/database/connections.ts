@@ -56,6 +56,7 @@ export const connections: Panel[] = [
     },
     unit: "s",
     min: 0,
+    softMax: 10,
     queries: [
       line(
         "{{state}}",

@@ -21,6 +21,8 @@ const NAME: Column[] = [
   { field: "schemaname", title: "Schema", width: 90 },
 ];
 const size = `${now("table_size_bytes")} + ${now("index_size_bytes")}`;
+/** At the end of the time range, so that the same tables are drawn over all of it. */
+const lastDead = once(TABLE, `${series("pg_stat_user_tables_n_dead_tup", DB)} @ end()`);
 const biggest = `topk(25, ${size})`;
 const ofBiggest = (expr: string): string => `(${expr}) and ${SAME} ${biggest}`;
 const scanned = `topk(25, ${inRange("seq_tup_read")})`;
@@ -85,7 +87,7 @@ export const storage: Panel[] = [
     },
     unit: "short",
     min: 0,
-    queries: [line("{{schemaname}}.{{relname}}", `topk(5, ${now("n_dead_tup")})`)],
+    queries: [line("{{schemaname}}.{{relname}}", `${now("n_dead_tup")} and ${SAME} topk(5, ${lastDead})`)],
   }),
   graph({
     title: "Scans per second",

@@ -55,7 +55,7 @@ export const traffic: Panel[] = [
     softMax: 5,
     stacked: true,
     empty: "No locks",
-    queries: [line("{{mode}}", total(["mode"], ["datname", "mode"], series("pg_locks_count", DB)))],
+    queries: [line("{{mode}}", `${total(["mode"], ["datname", "mode"], series("pg_locks_count", DB))} > 0`)],
   }),
   graph({
     title: "Rows written per second",

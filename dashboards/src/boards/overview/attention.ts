@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Overview, what needs a human: alerts that fire, and runs that do not end.
 
-import { CHOSEN, WORKFLOW, once, series, withNames, workflowNames } from "../../lib/promql.js";
+import { CHOSEN, WORKFLOW, once, series, withNames } from "../../lib/promql.js";
 import type { Panel } from "../../lib/spec.js";
 import { RUN_STATUS, SEVERITY, rising } from "../../lib/style.js";
 import { IDS, WORKFLOW_LINK } from "./workflows.js";
@@ -16,11 +16,10 @@ export const WATCHED = 'max(ALERTS{alertstate="firing", service="meshhook", seve
 /** Seconds an alert has been active, with the names of its workflow if it has one. */
 function firing(): string {
   const since = `time() - (ALERTS_FOR_STATE and ignoring (alertstate) ${FIRING})`;
-  const names = workflowNames();
-  const ofWorkflows = `(${since}) * on (project_id, workflow_id) group_left (project, workflow, version) ${names}`;
-  const others = `(${since}) unless on (project_id, workflow_id) ${names}`;
   // What an alert is about is told by whichever of these labels it has.
-  const subject = `label_join(${ofWorkflows} or ${others}, "subject", " ", "workflow", "datname", "collector", "task", "rule_group", "integration", "instance")`;
+  const about = ["workflow", "datname", "collector", "task", "rule_group", "integration", "instance"];
+  const sources = about.map((label) => `"${label}"`).join(", ");
+  const subject = `label_join(${withNames(since, "")}, "subject", " ", ${sources})`;
   const ranked = ["critical", "warning", "info"].reduce(
     (expr, severity, rank) => `label_replace(${expr}, "severity", "${rank + 1}", "severity", "${severity}")`,
     subject,
@@ -65,7 +64,7 @@ export const attention: Panel[] = [
     unit: "s",
     w: 12,
     h: 7,
-    empty: "No active runs",
+    empty: "No active runs reported",
     queries: [
       {
         expr: withNames(

@@ -51,7 +51,7 @@ export const pipeline: Panel[] = [
     kind: "table",
     title: "Tasks",
     about: {
-      shows: "What the exporter does in the database by itself: when each task last worked, how long it took, how often it ran and failed in the time range. Partitions are made hourly.",
+      shows: "What the exporter does in the database by itself: when each task last worked, how long it took, how often it ran and failed in the time range. Maintenance (partitions, retention) runs hourly.",
       good: "a fold seconds ago, a refresh minutes ago, no failures.",
       bad: "failures, or a last success long ago. Nothing is lost by one: the next attempt takes up the same work.",
       act: "the exporter's log has the error; a lost connection heals by itself, a missing permission does not.",

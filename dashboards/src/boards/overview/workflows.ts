@@ -49,7 +49,7 @@ export const workflows: Panel[] = [
     unit: "short",
     w: 14,
     h: 10,
-    empty: "No runs in this window",
+    empty: "No runs reported in this window",
     queries: [
       { expr: withNames(busiest) },
       { expr: ofBusiest(windowed("meshhook_workflow_window_failure_ratio")) },
@@ -78,7 +78,7 @@ export const workflows: Panel[] = [
     unit: "short",
     w: 10,
     h: 10,
-    empty: "No failures in this range",
+    empty: "No failures reported in this range",
     queries: [
       { expr: withNames(`topk(25, ${failures} > 0)`) },
       { expr: withNames(`${ratio(failures, ended(FINISHED))} and on (project_id, workflow_id) topk(25, ${failures} > 0)`) },
