@@ -67,7 +67,8 @@ build() {
   step 'Building (a minute or two the first time)'
   mkdir -p "$ROOT/build"
   if ! (cd "$ROOT" && cmake --preset release &&
-    cmake --build --preset release) >"$log" 2>&1; then
+    cmake --build --preset release --target meshhook-exporter meshhook-load) \
+    >"$log" 2>&1; then
     tail -n 30 "$log" >&2
     fail "the build failed; all of its output is in $log"
   fi
@@ -103,7 +104,7 @@ print_addresses() {
     printf '  psql %s -c "%s"\n' "$OWNER_DATABASE_URL" \
       "update demo.workflow_behaviour set failure_ratio = 1 where slug = 'lead-sync'"
   fi
-  step "$ending"
+  step "Ctrl-C stops everything${seconds:+; it stops by itself in $seconds s}"
 }
 
 # Prints the summary, over the one before where this is a terminal. Every ill
@@ -113,7 +114,7 @@ show() {
   if health=$(stack health "$dir" 2>&1); then
     health="all $(wc -l <<<"$health") healthy"
   else
-    health=$(grep -v ' ok$' <<<"$health" | tr -s ' ' | paste -sd ';')
+    health=$(grep -v ' ok$' <<<"$health" | sed 's/^ *//; s/  */: /' | paste -sd ';')
     ill=$health
   fi
   if [[ -t 1 ]]; then
@@ -134,21 +135,23 @@ show() {
 }
 
 watch_stack() {
-  local shown=0 until=$((SECONDS + ${seconds:-0}))
+  local shown=0 pause=10 left until=$((SECONDS + ${seconds:-0}))
+  if [[ -t 1 ]]; then
+    pause=3
+  fi
   trap 'stopping=yes' INT TERM
   trap 'stopping=yes; exec >>"$dir/log/demo.log" 2>&1' HUP PIPE
   while [[ -z $stopping ]]; do
     show
-    if [[ -n $seconds ]] && ((SECONDS + 3 > until)); then
-      sleep $((until > SECONDS ? until - SECONDS : 0)) 9>&- &
-    else
-      sleep 3 9>&- &
-    fi
-    wait $! || [[ -n $stopping ]]
-    if [[ -n $seconds ]] && ((SECONDS >= until)); then
+    left=$pause
+    if [[ -n $seconds ]] && ((until - SECONDS <= pause)); then
+      left=$((until > SECONDS ? until - SECONDS : 0))
       stopping=yes
     fi
+    sleep "$left" 9>&- &
+    wait $! || [[ -n $stopping ]]
   done
+  show
 }
 
 # Whatever ends this script, the stack ends with it.
@@ -193,10 +196,6 @@ done
   fail "--seconds takes a whole number, not $seconds" 2
 [[ $load_rate =~ ^[0-9]+(\.[0-9]+)?$ ]] ||
   fail "--load-rate takes a number, not $load_rate" 2
-ending='Ctrl-C stops everything'
-if [[ -n $seconds ]]; then
-  ending+=", and so do $seconds seconds"
-fi
 
 install_packages build stack
 dir=$(realpath --canonicalize-missing "$dir")

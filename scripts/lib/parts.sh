@@ -129,6 +129,16 @@ start_prometheus() {
     --web.external-url="$PROMETHEUS_URL" --web.enable-lifecycle
 }
 alive_prometheus() { answers "$PROMETHEUS_URL/-/ready"; }
+ready_prometheus() {
+  local jobs
+  jobs=$(curl --fail --silent --show-error --max-time 3 --noproxy '*' \
+    --get --data-urlencode 'query=up == 0' "$PROMETHEUS_URL/api/v1/query" |
+    jq --raw-output '[.data.result[].metric.job] | join(", ")') || return
+  if [[ -n $jobs ]]; then
+    echo "cannot scrape $jobs"
+    return 1
+  fi
+}
 
 start_node_exporter() {
   process_start "$DIR" node_exporter prometheus-node-exporter \

@@ -31,7 +31,6 @@ QUERIES = {
     "size": "max(pg_database_size_bytes)",
     "connections": "max(pg_client_connections)",
     "limit": "max(pg_client_connections_limit)",
-    "down": "up == 0",
     "alerts": 'ALERTS{alertstate="firing",severity!="none"}',
 }
 
@@ -95,15 +94,15 @@ def rows(got, notifications):
     state = number(got["up"], lambda v: "up" if v else "DOWN")
     rate = number(got["rate"], "{:.1f}/s".format)
     success = number(got["success"], "{:.1%} succeed".format)
-    away = ", ".join(labels.get("job", "?") for labels, _ in got["down"])
+    if state == "-":
+        return [("database", "unknown: the exporter is not scraped")]
     return [
         ("database", f"{state}, {number(got['size'], size)}, "
                      f"{number(got['connections'], '{:.0f}'.format)} of "
                      f"{number(got['limit'], '{:.0f}'.format)} connections"),
         ("runs", f"{rate}, {success}, p95 {number(got['p95'], duration)}, "
                  f"{number(got['active'], '{:.0f}'.format)} active"),
-        ("data age", number(got["age"], duration)
-         + (f"; not scraped: {away}" if away else "")),
+        ("data age", number(got["age"], duration)),
         ("alerts", firing(got["alerts"])),
         ("notified", notified(notifications)),
     ]
