@@ -21,14 +21,15 @@ struct FreeOptions {
 std::string ReadSecret(const std::string& variable, const std::string& path) {
   std::ifstream file(path);
   std::stringstream content;
-  if (!(file && content << file.rdbuf())) {
+  content << file.rdbuf();
+  std::string secret = content.str();
+  secret.erase(secret.find_last_not_of("\r\n") + 1);
+  if (!file || secret.empty()) {
     throw UsageError(
         "cannot read the file that " + variable + " names: " + path,
         "check that the file exists, is not empty and is "
         "readable by this user");
   }
-  std::string secret = content.str();
-  secret.erase(secret.find_last_not_of("\r\n") + 1);
   return secret;
 }
 
@@ -69,6 +70,24 @@ std::string Assemble(const Environment& environment, const std::string& uri) {
   return "postgresql://" + who + uri;
 }
 
+// Whether a URI's password holds an @ or a / as it is: libpq then takes the
+// rest of it for the host, the port or the database, and would repeat it in
+// the message that there is none such. An @ may begin an abstract socket.
+bool PasswordSpilled(const std::string& text, const PQconninfoOption* option) {
+  if (text.rfind("postgres", 0) != 0) return false;
+  for (; option->keyword; ++option) {
+    const std::string_view keyword = option->keyword;
+    const std::string_view value = option->val == nullptr ? "" : option->val;
+    if (((keyword == "host" || keyword == "dbname") &&
+         value.find('@', 1) != value.npos) ||
+        (keyword == "port" &&
+         value.find_first_not_of("0123456789,") != value.npos)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Environment ProcessEnvironment() {
@@ -105,7 +124,7 @@ Conninfo Conninfo::FromEnvironment(const Environment& environment) {
   // libpq's message repeats parts of the text, and so perhaps a password.
   const std::unique_ptr<PQconninfoOption, FreeOptions> options(
       PQconninfoParse(text.c_str(), nullptr));
-  if (!options) {
+  if (!options || PasswordSpilled(text, options.get())) {
     throw UsageError(
         conninfo.source_ + " is not a valid connection string",
         "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE, with "
