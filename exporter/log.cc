@@ -6,6 +6,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -71,9 +72,10 @@ std::string Quoted(std::string_view text) {
 }
 
 std::string LogfmtValue(std::string_view text) {
-  const bool plain = !text.empty() &&
-                     text.find_first_of(" =\"\\") == text.npos &&
-                     text.find_first_of("\n\t\r") == text.npos;
+  const bool plain = std::all_of(text.begin(), text.end(), [](const char c) {
+    return static_cast<unsigned char>(c) > 0x20 && c != '=' && c != '"' &&
+           c != '\\';
+  });
   return plain ? std::string(text) : Quoted(text);
 }
 
