@@ -13,7 +13,7 @@ struct Advice {
 };
 
 // The first whose sign fits is given, so the special ones stand first.
-constexpr std::array<Advice, 21> kAdvice{{
+constexpr std::array<Advice, 23> kAdvice{{
     {"password authentication failed",
      "check the password in the connection settings; to set it: ALTER ROLE "
      "meshhook_exporter PASSWORD '…'"},
@@ -28,6 +28,9 @@ constexpr std::array<Advice, 21> kAdvice{{
      "raise max_connections or close sessions; the exporter needs three"},
     {"remaining connection slots",
      "raise max_connections or close sessions; the exporter needs three"},
+    {"too many connections for",
+     "raise the CONNECTION LIMIT of that role or database; the exporter needs "
+     "three"},
     {"could not translate host name", "check the host name in the URL"},
     {"Connection refused",
      "check host and port, and that PostgreSQL runs and listens there"},
@@ -36,6 +39,8 @@ constexpr std::array<Advice, 21> kAdvice{{
     {"no answer within the time allowed",
      "check the host, the firewall and the server's load; --scrape.timeout "
      "sets the time allowed"},
+    {"is not permitted to log in",
+     "as an administrator: ALTER ROLE meshhook_exporter LOGIN"},
     {"role \"",
      "create the role: meshhook-exporter migrate, run as the owner of "
      "MeshHook's tables, does it"},
@@ -62,7 +67,10 @@ constexpr std::array<Advice, 21> kAdvice{{
 }  // namespace
 
 std::string RemedyFor(const pg::Error& error) {
-  if (!error.hint().empty()) return error.hint();
+  // For a function that is missing the server's hint is about type casts.
+  if (!error.hint().empty() && error.sqlstate() != "42883") {
+    return error.hint();
+  }
   const std::string_view message = error.what();
   for (const auto& [sign, remedy] : kAdvice) {
     if (error.sqlstate() == sign || message.find(sign) != message.npos) {
