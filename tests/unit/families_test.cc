@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+// On hand-made rows, without a server.
+#include "exporter/families.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <optional>
+
+namespace {
+
+using meshhook::Collector;
+using meshhook::Metric;
+using meshhook::ToFamilies;
+using meshhook::pg::Error;
+using meshhook::pg::Result;
+using prometheus::MetricType;
+
+using Row = std::vector<std::optional<std::string>>;
+
+Result Rows(std::vector<std::string> columns, const std::vector<Row>& rows) {
+  PGresult* result = PQmakeEmptyPGresult(nullptr, PGRES_TUPLES_OK);
+  std::vector<PGresAttDesc> attributes(columns.size());
+  for (size_t i = 0; i < columns.size(); ++i) {
+    attributes[i].name = columns[i].data();
+  }
+  PQsetResultAttrs(result, static_cast<int>(columns.size()), attributes.data());
+  for (size_t row = 0; row < rows.size(); ++row) {
+    for (size_t column = 0; column < columns.size(); ++column) {
+      auto value = rows[row][column];
+      PQsetvalue(result, static_cast<int>(row), static_cast<int>(column),
+                 value ? value->data() : nullptr,
+                 value ? static_cast<int>(value->size()) : -1);
+    }
+  }
+  return Result(result);
+}
+
+Collector Of(std::vector<Metric> metrics,
+             std::vector<std::string> labels = {"l"}) {
+  return {.name = "c",
+          .summary = "a collector",
+          .query = "SELECT",
+          .labels = std::move(labels),
+          .metrics = std::move(metrics)};
+}
+
+Metric Gauge(const std::string& column = "v") {
+  return {.name = "g",
+          .type = MetricType::Gauge,
+          .help = "Help.",
+          .column = column};
+}
+
+// What ToFamilies() complains of.
+std::string Complaint(const Collector& collector, const Result& rows) {
+  try {
+    ToFamilies(collector, rows);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+double Value(const std::string& text) {
+  return ToFamilies(Of({Gauge()}), Rows({"l", "v"}, {{"a", text}}))
+      .at(0)
+      .metric.at(0)
+      .gauge.value;
+}
+
+TEST(ToFamilies, MakesASampleOfEachRowWithItsLabels) {
+  const auto families = ToFamilies(
+      Of({Gauge()}),
+      Rows({"v", "l", "other"}, {{"1", "a", "x"}, {"2.5", "b", "y"}}));
+  ASSERT_EQ(families.size(), 1u);
+  EXPECT_EQ(families[0].name, "g");
+  EXPECT_EQ(families[0].help, "Help.");
+  ASSERT_EQ(families[0].metric.size(), 2u);
+  EXPECT_EQ(families[0].metric[1].gauge.value, 2.5);
+  ASSERT_EQ(families[0].metric[1].label.size(), 1u);
+  EXPECT_EQ(families[0].metric[1].label[0].name, "l");
+  EXPECT_EQ(families[0].metric[1].label[0].value, "b");
+}
+
+TEST(ToFamilies, TakesNullAsNoSampleAndNeverAsZero) {
+  const auto families = ToFamilies(
+      Of({Gauge()}), Rows({"l", "v"}, {{"a", std::nullopt}, {"b", "0"}}));
+  ASSERT_EQ(families[0].metric.size(), 1u);
+  EXPECT_EQ(families[0].metric[0].label[0].value, "b");
+}
+
+TEST(ToFamilies, TakesANullLabelAsEmpty) {
+  const auto families =
+      ToFamilies(Of({Gauge()}), Rows({"l", "v"}, {{std::nullopt, "1"}}));
+  EXPECT_EQ(families[0].metric[0].label[0].value, "");
+}
+
+TEST(ToFamilies, ReadsWhatPostgresCallsANumber) {
+  EXPECT_EQ(Value("t"), 1);
+  EXPECT_EQ(Value("f"), 0);
+  EXPECT_EQ(Value("-1.5e-3"), -0.0015);
+  EXPECT_EQ(Value("12345678901234567890"), 12345678901234567890.0);
+  EXPECT_TRUE(std::isnan(Value("NaN")));
+  EXPECT_EQ(Value("Infinity"), HUGE_VAL);
+  EXPECT_EQ(Value("-Infinity"), -HUGE_VAL);
+}
+
+TEST(ToFamilies, RefusesWhatIsNotANumber) {
+  for (const char* text : {"", "x", "1x", " 1", "1 ", "0x10", "true"}) {
+    EXPECT_EQ(Complaint(Of({Gauge()}), Rows({"l", "v"}, {{"a", text}})),
+              "not a number: \"" + std::string(text) + "\"");
+  }
+}
+
+TEST(ToFamilies, RefusesRowsWithoutAColumnItNeeds) {
+  EXPECT_EQ(Complaint(Of({Gauge()}), Rows({"l", "w"}, {})),
+            "the query has no column \"v\"");
+  EXPECT_EQ(Complaint(Of({Gauge()}), Rows({"v"}, {})),
+            "the query has no column \"l\"");
+  EXPECT_EQ(Complaint(Of({{.name = "h",
+                           .type = MetricType::Histogram,
+                           .help = "Help.",
+                           .column = "counts",
+                           .bounds_column = "bounds",
+                           .sum_column = "sum"}}),
+                      Rows({"l", "counts", "sum"}, {})),
+            "the query has no column \"bounds\"");
+}
+
+TEST(ToFamilies, RefusesTwoRowsOfTheSameSeries) {
+  EXPECT_EQ(Complaint(Of({Gauge()}),
+                      Rows({"l", "v"}, {{"a", "1"}, {"b", "1"}, {"a", "2"}})),
+            "two rows make the same series of g");
+  EXPECT_EQ(Complaint(Of({Gauge()}, {}), Rows({"v"}, {{"1"}, {"2"}})),
+            "two rows make the same series of g");
+}
+
+TEST(ToFamilies, TellsSeriesApartWhoseLabelsOnlyRunTogetherAlike) {
+  EXPECT_EQ(
+      Complaint(Of({Gauge()}, {"l", "m"}),
+                Rows({"l", "m", "v"}, {{"a", "bc", "1"}, {"ab", "c", "1"}})),
+      "");
+}
+
+TEST(ToFamilies, MergesMetricsOfOneNameByTheirFixedLabels) {
+  auto good = Gauge("good");
+  good.labels = {{"status", "good"}};
+  auto bad = Gauge("bad");
+  bad.labels = {{"status", "bad"}};
+  const auto families = ToFamilies(
+      Of({good, bad}), Rows({"l", "good", "bad"}, {{"a", "1", "2"}}));
+  ASSERT_EQ(families.size(), 1u);
+  ASSERT_EQ(families[0].metric.size(), 2u);
+  EXPECT_EQ(families[0].metric[0].gauge.value, 1);
+  EXPECT_EQ(families[0].metric[1].gauge.value, 2);
+  ASSERT_EQ(families[0].metric[1].label.size(), 2u);
+  EXPECT_EQ(families[0].metric[1].label[1].name, "status");
+  EXPECT_EQ(families[0].metric[1].label[1].value, "bad");
+}
+
+TEST(ToFamilies, PutsTheValueWhereItsTypeHasIt) {
+  auto counter = Gauge();
+  counter.type = MetricType::Counter;
+  auto summary = Gauge();
+  summary.type = MetricType::Summary;
+  const auto rows = Rows({"l", "v"}, {{"a", "5"}});
+  EXPECT_EQ(ToFamilies(Of({counter}), rows)[0].metric[0].counter.value, 5);
+  EXPECT_EQ(ToFamilies(Of({summary}), rows)[0].metric[0].untyped.value, 5);
+}
+
+class Histogram : public testing::Test {
+ protected:
+  const Collector collector_ = Of({{.name = "h",
+                                    .type = MetricType::Histogram,
+                                    .help = "Help.",
+                                    .column = "counts",
+                                    .bounds_column = "bounds",
+                                    .sum_column = "sum"}},
+                                  {});
+  static Result OneRow(Row row) {
+    return Rows({"counts", "bounds", "sum"}, {std::move(row)});
+  }
+};
+
+TEST_F(Histogram, IsReadFromArrays) {
+  const auto families =
+      ToFamilies(collector_, OneRow({"{1,3,4}", "{0.1,30}", "12.5"}));
+  const auto& histogram = families.at(0).metric.at(0).histogram;
+  ASSERT_EQ(histogram.bucket.size(), 3u);
+  EXPECT_EQ(histogram.bucket[0].cumulative_count, 1u);
+  EXPECT_EQ(histogram.bucket[0].upper_bound, 0.1);
+  EXPECT_EQ(histogram.bucket[2].cumulative_count, 4u);
+  EXPECT_EQ(histogram.bucket[2].upper_bound, HUGE_VAL);
+  EXPECT_EQ(histogram.sample_count, 4u);
+  EXPECT_EQ(histogram.sample_sum, 12.5);
+}
+
+TEST_F(Histogram, HasNoSampleWhereAPartIsNull) {
+  for (size_t part = 0; part < 3; ++part) {
+    Row row{"{1,3}", "{1}", "2"};
+    row[part].reset();
+    EXPECT_TRUE(ToFamilies(collector_, OneRow(row))[0].metric.empty()) << part;
+  }
+}
+
+TEST_F(Histogram, IsRefusedWhereCountsAndBoundsDoNotFit) {
+  const std::string complaint =
+      "a histogram needs one count more than it has bounds";
+  EXPECT_EQ(Complaint(collector_, OneRow({"{1,2}", "{1,2}", "0"})), complaint);
+  EXPECT_EQ(Complaint(collector_, OneRow({"{}", "{}", "0"})), complaint);
+  EXPECT_EQ(Complaint(collector_, OneRow({"{1,NULL}", "{1}", "0"})),
+            "not a number: \"NULL\"");
+}
+
+TEST(QueryFor, TakesTheNewestVariantThatTheServerHas) {
+  auto collector = Of({Gauge()});
+  collector.query = "old";
+  collector.variants = {{140000, "14"}, {170000, "17"}};
+  EXPECT_EQ(QueryFor(collector, 130021), "old");
+  EXPECT_EQ(QueryFor(collector, 140000), "14");
+  EXPECT_EQ(QueryFor(collector, 169999), "14");
+  EXPECT_EQ(QueryFor(collector, 180001), "17");
+}
+
+}  // namespace

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/options.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "collectors/all.h"
+#include "exporter/errors.h"
+
+namespace {
+
+using meshhook::Command;
+using meshhook::Options;
+using meshhook::ParseOptions;
+using namespace std::chrono_literals;
+
+std::optional<Options> Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "meshhook-exporter");
+  return ParseOptions(static_cast<int>(arguments.size()), arguments.data());
+}
+
+Options Given(const std::vector<const char*>& arguments) {
+  return Parse(arguments).value();
+}
+
+std::string Complaint(const std::vector<const char*>& arguments) {
+  try {
+    Parse(arguments);
+    return "";
+  } catch (const meshhook::UsageError& error) {
+    return error.what() + std::string("; ") + error.remedy();
+  }
+}
+
+bool Has(const Options& options, const std::string& collector) {
+  return std::any_of(options.collectors.begin(), options.collectors.end(),
+                     [&](const auto& one) { return one.name == collector; });
+}
+
+// Set for the length of a test.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) {
+    setenv(name, value, 1);
+  }
+  ~Variable() { unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* const name_;
+};
+
+TEST(Options, HaveDefaults) {
+  const auto options = Given({});
+  EXPECT_EQ(options.command, Command::kServe);
+  EXPECT_EQ(options.http.listen_addresses, std::vector<std::string>{":9187"});
+  EXPECT_EQ(options.http.telemetry_path, "/metrics");
+  EXPECT_EQ(options.http.scrape_timeout, 10s);
+  EXPECT_EQ(options.log_level, meshhook::log::Level::kInfo);
+  EXPECT_EQ(options.log_format, meshhook::log::Format::kLogfmt);
+  EXPECT_EQ(options.collectors.size(), meshhook::collectors::All().size());
+  EXPECT_TRUE(options.worker);
+  EXPECT_TRUE(options.backfill);
+  EXPECT_FALSE(options.print_script);
+  EXPECT_EQ(options.lock_patience, 120s);
+}
+
+TEST(Options, KnowEachCommand) {
+  EXPECT_EQ(Given({"serve"}).command, Command::kServe);
+  EXPECT_EQ(Given({"migrate"}).command, Command::kMigrate);
+  EXPECT_EQ(Given({"check"}).command, Command::kCheck);
+  EXPECT_EQ(Given({"scrape"}).command, Command::kScrape);
+  EXPECT_EQ(Given({"metrics"}).command, Command::kMetrics);
+}
+
+TEST(Options, MayStandBeforeOrBehindTheCommand) {
+  EXPECT_EQ(Given({"--log.level=debug", "scrape"}).log_level,
+            meshhook::log::Level::kDebug);
+  EXPECT_EQ(Given({"scrape", "--log.level", "debug"}).log_level,
+            meshhook::log::Level::kDebug);
+}
+
+TEST(Options, TakeSeveralListenAddresses) {
+  EXPECT_EQ(Given({"--web.listen-address=127.0.0.1:1",
+                   "--web.listen-address=[::1]:2"})
+                .http.listen_addresses,
+            (std::vector<std::string>{"127.0.0.1:1", "[::1]:2"}));
+}
+
+TEST(Options, SwitchCollectorsOff) {
+  const auto options =
+      Given({"--no-collector.locks", "--no-collector.workflow_info"});
+  EXPECT_FALSE(Has(options, "locks"));
+  EXPECT_FALSE(Has(options, "workflow_info"));
+  EXPECT_TRUE(Has(options, "database"));
+  EXPECT_EQ(options.collectors.size(), meshhook::collectors::All().size() - 2);
+}
+
+TEST(Options, SwitchTheWorkerAndTheBackfillOff) {
+  EXPECT_FALSE(Given({"--no-worker"}).worker);
+  EXPECT_FALSE(Given({"migrate", "--no-backfill"}).backfill);
+}
+
+TEST(Options, OfMigrateAreRead) {
+  const auto options =
+      Given({"migrate", "--dir=/x", "--print", "--lock-wait=7"});
+  EXPECT_EQ(options.migrations_directory, "/x");
+  EXPECT_TRUE(options.print_script);
+  EXPECT_EQ(options.lock_patience, 7s);
+}
+
+TEST(Options, AreReadFromTheEnvironment) {
+  const Variable address("PG_EXPORTER_WEB_LISTEN_ADDRESS",
+                         "127.0.0.1:1,127.0.0.1:2");
+  const Variable path("PG_EXPORTER_WEB_TELEMETRY_PATH", "/m");
+  const Variable level("PG_EXPORTER_LOG_LEVEL", "error");
+  const Variable format("PG_EXPORTER_LOG_FORMAT", "json");
+  const Variable timeout("PG_EXPORTER_SCRAPE_TIMEOUT", "2.5");
+  const Variable worker("PG_EXPORTER_WORKER", "false");
+  const Variable locks("PG_EXPORTER_COLLECTOR_LOCKS", "false");
+  const Variable database("PG_EXPORTER_COLLECTOR_DATABASE", "true");
+  const auto options = Given({});
+  EXPECT_EQ(options.http.listen_addresses,
+            (std::vector<std::string>{"127.0.0.1:1", "127.0.0.1:2"}));
+  EXPECT_EQ(options.http.telemetry_path, "/m");
+  EXPECT_EQ(options.log_level, meshhook::log::Level::kError);
+  EXPECT_EQ(options.log_format, meshhook::log::Format::kJson);
+  EXPECT_EQ(options.http.scrape_timeout, 2500ms);
+  EXPECT_FALSE(options.worker);
+  EXPECT_FALSE(Has(options, "locks"));
+  EXPECT_TRUE(Has(options, "database"));
+}
+
+TEST(Options, BeatTheEnvironment) {
+  const Variable level("PG_EXPORTER_LOG_LEVEL", "error");
+  const Variable worker("PG_EXPORTER_WORKER", "true");
+  const Variable locks("PG_EXPORTER_COLLECTOR_LOCKS", "false");
+  const auto options =
+      Given({"--log.level=warn", "--no-worker", "--collector.locks"});
+  EXPECT_EQ(options.log_level, meshhook::log::Level::kWarn);
+  EXPECT_FALSE(options.worker);
+  EXPECT_TRUE(Has(options, "locks"));
+}
+
+TEST(Options, AreRefusedInOneLineThatNamesThem) {
+  for (const auto& [arguments, named] :
+       std::vector<std::pair<std::vector<const char*>, std::string>>{
+           {{"--web.listen-adress=:1"}, "--web.listen-adress"},
+           {{"--no-collector.lock"}, "--no-collector.lock"},
+           {{"--log.level=loud"}, "--log.level"},
+           {{"--log.format=xml"}, "--log.format"},
+           {{"--scrape.timeout=0"}, "--scrape.timeout"},
+           {{"--scrape.timeout=soon"}, "--scrape.timeout"},
+           {{"migrate", "--lock-wait=long"}, "--lock-wait"},
+           {{"--web.listen-address"}, "--web.listen-address"},
+           {{"bogus"}, "bogus"},
+           {{"check", "scrape"}, "scrape"},
+           {{"scrape", "--print"}, "--print"}}) {
+    const auto complaint = Complaint(arguments);
+    EXPECT_NE(complaint.find(named), complaint.npos) << complaint;
+    EXPECT_NE(complaint.find("; see meshhook-exporter --help"), complaint.npos)
+        << complaint;
+    EXPECT_EQ(complaint.find('\n'), complaint.npos) << complaint;
+  }
+}
+
+TEST(Options, AreRefusedFromTheEnvironmentToo) {
+  const Variable level("PG_EXPORTER_LOG_LEVEL", "loud");
+  EXPECT_NE(Complaint({}).find("loud"), std::string::npos) << Complaint({});
+}
+
+TEST(Options, PrintHelpAndVersionAndDoNoMore) {
+  testing::internal::CaptureStdout();
+  EXPECT_FALSE(Parse({"--version"}));
+  EXPECT_FALSE(Parse({"--help"}));
+  EXPECT_FALSE(Parse({"migrate", "--help"}));
+  const auto printed = testing::internal::GetCapturedStdout();
+  EXPECT_EQ(printed.rfind("meshhook-exporter 0.", 0), 0u) << printed;
+  for (const char* part : {"DATABASE_URL", "PG_EXPORTER_", "--lock-wait"}) {
+    EXPECT_NE(printed.find(part), printed.npos) << part;
+  }
+}
+
+}  // namespace
