@@ -8,10 +8,11 @@
 namespace load {
 namespace {
 
-// libpq's messages end in newlines and may hold several.
+// libpq's messages end in newlines, and a hint on a line of its own follows.
 std::string OneLine(std::string message) {
   while (!message.empty() && message.back() == '\n') message.pop_back();
   std::replace(message.begin(), message.end(), '\n', ' ');
+  std::erase(message, '\t');
   return message;
 }
 

@@ -127,7 +127,8 @@ void Flight::Fly(Connection& connection, const Settle& settle) {
   if (!steps_.empty()) Send(connection, steps_);
   for (const Transaction& single : singles_) Send(connection, single);
   if (dequeues) {
-    connection.Send(kDequeue.first, {std::to_string(starts_.size())});
+    // Some more than were sent: other workers' locks may have hidden a few.
+    connection.Send(kDequeue.first, {std::to_string(starts_.size() + 16)});
     connection.Commit();
   }
   const auto receive = [&](Transaction& transaction) {

@@ -18,7 +18,7 @@ Options ParseOptions(int argc, char** argv) {
                  "libpq connection string (else libpq's PG* variables)")
       ->envname("DATABASE_URL");
   app.add_option("--rate", options.rate, "runs to start per second")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.001, 100000.0))
       ->capture_default_str();
   app.add_option("--connections", options.connections, "workers to run")
       ->check(CLI::Range(1, 64))
@@ -29,7 +29,7 @@ Options ParseOptions(int argc, char** argv) {
                "after --seconds let the runs in flight finish");
   app.add_option("--duration-scale", options.duration_scale,
                  "multiply the durations of runs, 0.01 for short ones")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.0, 1000.0))
       ->capture_default_str();
   app.add_option("--seed", options.seed, "repeats the same choices")
       ->capture_default_str();

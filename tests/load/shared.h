@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <iostream>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -24,16 +25,16 @@ struct Shared {
   void Say(const std::string& line) {
     const auto now = std::chrono::steady_clock::now();
     const std::lock_guard lock(mutex_);
-    if (line == said_ && now < said_at_ + std::chrono::seconds(1)) return;
-    said_ = line;
-    said_at_ = now;
+    std::erase_if(said_, [&](const auto& said) {
+      return said.second + std::chrono::seconds(1) < now;
+    });
+    if (!said_.emplace(line, now).second) return;
     std::cerr << "meshhook-load: " << line << std::endl;
   }
 
  private:
   std::mutex mutex_;
-  std::string said_;
-  std::chrono::steady_clock::time_point said_at_{};
+  std::map<std::string, std::chrono::steady_clock::time_point> said_;
 };
 
 }  // namespace load

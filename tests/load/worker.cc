@@ -67,7 +67,7 @@ void Worker::Work(const std::stop_token& stop) {
 void Worker::Reconnect(const std::stop_token& stop) {
   try {
     Connect();
-    if (backoff_ > Clock::duration::zero()) ++shared_.totals.reconnects;
+    if (std::exchange(connected_before_, true)) ++shared_.totals.reconnects;
     backoff_ = Clock::duration::zero();
   } catch (const std::runtime_error& error) {  // either of the database's
     if (backoff_ == Clock::duration::zero()) shared_.Say(error.what());

@@ -47,6 +47,7 @@ class Worker {
   Clock::time_point next_arrival_ = Clock::now();
   Agenda agenda_;
   std::optional<Connection> connection_;
+  bool connected_before_ = false;
   std::vector<Action> doubts_;  // unanswered when the connection broke
   Clock::duration backoff_{};
   std::mutex mutex_;
