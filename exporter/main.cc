@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The program: reads its options, runs one command, and turns whatever stops
 // it into one line with its remedy and exit status 2.
+#include <malloc.h>
 #include <pthread.h>
 
 #include <csignal>
@@ -22,6 +23,14 @@ namespace meshhook {
 namespace {
 
 constexpr int kNeedsMending = 2;
+
+// A scrape allocates much and frees it all. One arena for all threads, and big
+// blocks and a free top given back, keep the process as small as one scrape.
+void KeepMemorySmall() {
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+  mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
 
 sigset_t EndSignals() {
   sigset_t signals;
@@ -116,6 +125,7 @@ int Complain(const std::string& what, const std::string& remedy) {
 
 int main(int argc, char** argv) {
   using meshhook::Complain;
+  meshhook::KeepMemorySmall();
   try {
     const auto options = meshhook::ParseOptions(argc, argv);
     if (!options) return 0;

@@ -8,6 +8,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -44,9 +46,13 @@ class StackTest : public testing::Test {
   // a moment, as its runs would otherwise finish between the two readings.
   static void ExpectCountersEqualRuns() {
     stack().Signal("load", "STOP");
-    // What the server had been sent by then, it finishes.
-    std::this_thread::sleep_for(500ms);
-    const auto finished = stack().Sql(kFinished);
+    // What the server had been sent by then, it still finishes.
+    std::string finished;
+    EXPECT_TRUE(Eventually(20s, [&] {
+      const auto before = std::exchange(finished, stack().Sql(kFinished));
+      std::this_thread::sleep_for(500ms);
+      return finished == before;
+    }));
     EXPECT_GT(std::stol(finished), 0);
     EXPECT_TRUE(Eventually(
         20s, [&] { return stack().Query(kCounted) == std::stod(finished); }))
