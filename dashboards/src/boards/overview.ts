@@ -86,7 +86,7 @@ const headline: Panel[] = [
     expr: orZeroWhenCollected(total([], RUN, series("meshhook_workflow_active_runs", CHOSEN)), "workflow_active"),
   }),
   tile({
-    title: "Oldest running run",
+    title: "Oldest running",
     about: {
       shows: "How long ago the oldest run that is still running began.",
       good: "minutes.",

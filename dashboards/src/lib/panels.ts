@@ -8,9 +8,9 @@ import * as prometheus from "@grafana/grafana-foundation-sdk/prometheus";
 import * as stat from "@grafana/grafana-foundation-sdk/stat";
 import * as statetimeline from "@grafana/grafana-foundation-sdk/statetimeline";
 import * as timeseries from "@grafana/grafana-foundation-sdk/timeseries";
-import { DATASOURCE, mappings, target, thresholds } from "./parts.js";
+import { DATASOURCE, absent, mappings, target, thresholds } from "./parts.js";
 import type { Heatmap, Panel, Stat, Timeline, TimeSeries } from "./spec.js";
-import { COLOR, LOCK_MODES, SERIES_COLORS, neutral } from "./style.js";
+import { LOCK_MODES, SERIES_COLORS, neutral } from "./style.js";
 import { tablePanel } from "./table.js";
 
 export const NO_DATA = "No data in this range";
@@ -42,15 +42,7 @@ function statPanel(panel: Stat): stat.PanelBuilder {
     .orientation(common.VizOrientation.Auto)
     .text(new common.VizTextDisplayOptionsBuilder().valueSize(VALUE_SIZE))
     .wideLayout(true);
-  // Without this an absent value would wear the lowest threshold's colour, which is red where low is bad.
-  const nothing: dashboard.ValueMapping = {
-    type: dashboard.MappingType.SpecialValue,
-    options: {
-      match: dashboard.SpecialValueMatch.Null,
-      result: { text: panel.empty ?? NOTHING, color: panel.emptyColor ?? COLOR.muted, index: 0 },
-    },
-  };
-  return builder.mappings([nothing, ...(panel.states === undefined ? [] : mappings(panel.states))]);
+  return builder.mappings([absent(panel.empty ?? NOTHING, panel.emptyColor), ...mappings(panel.states ?? {})]);
 }
 
 function legendOf(panel: TimeSeries): common.VizLegendOptionsBuilder {

@@ -5,7 +5,7 @@ import * as dashboard from "@grafana/grafana-foundation-sdk/dashboard";
 import type { DataSourceRef } from "@grafana/grafana-foundation-sdk/common";
 import * as prometheus from "@grafana/grafana-foundation-sdk/prometheus";
 import type { Query } from "./spec.js";
-import type { State, Threshold } from "./style.js";
+import { COLOR, type State, type Threshold } from "./style.js";
 
 /** The variable at the top of the board, never a name that only an import page would fill in. */
 export const DATASOURCE: DataSourceRef = { type: "prometheus", uid: "${datasource}" };
@@ -31,5 +31,11 @@ export function thresholds(steps: readonly Threshold[]): dashboard.ThresholdsCon
 
 export function mappings(states: Readonly<Record<string, State>>): dashboard.ValueMapping[] {
   const options = Object.entries(states).map(([value, state], index) => [value, { ...state, index }]);
-  return [{ type: dashboard.MappingType.ValueToText, options: Object.fromEntries(options) }];
+  return options.length === 0 ? [] : [{ type: dashboard.MappingType.ValueToText, options: Object.fromEntries(options) }];
 }
+
+/** Without this an absent value would wear the lowest threshold's colour, which is red where low is bad. */
+export const absent = (text: string, color: string = COLOR.muted): dashboard.ValueMapping => ({
+  type: dashboard.MappingType.SpecialValue,
+  options: { match: dashboard.SpecialValueMatch.Null, result: { text, color, index: 0 } },
+});

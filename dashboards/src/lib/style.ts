@@ -16,7 +16,7 @@ export const SERIES_COLORS: Readonly<Record<string, string>> = {
   failed: COLOR.bad,
   canceled: COLOR.muted,
   running: COLOR.plain,
-  paused: "yellow",
+  paused: "dark-yellow",
   // quantiles: the rarer, the warmer
   p50: "light-blue",
   p95: "blue",
@@ -104,6 +104,6 @@ export const SEVERITY: Readonly<Record<string, State>> = {
   "3": { text: "info", color: COLOR.plain },
 };
 export const RUN_STATUS: Readonly<Record<string, State>> = {
-  running: { text: "running", color: "blue" },
-  paused: { text: "paused", color: "yellow" },
+  running: { text: "running", color: COLOR.plain },
+  paused: { text: "paused", color: "dark-yellow" },
 };

@@ -5,7 +5,7 @@ import * as common from "@grafana/grafana-foundation-sdk/common";
 import * as dashboard from "@grafana/grafana-foundation-sdk/dashboard";
 import * as prometheus from "@grafana/grafana-foundation-sdk/prometheus";
 import * as table from "@grafana/grafana-foundation-sdk/table";
-import { mappings, target, thresholds } from "./parts.js";
+import { absent, mappings, target, thresholds } from "./parts.js";
 import type { Column, Table } from "./spec.js";
 
 /** With one query Grafana calls the value column `Value`, with several `Value #A`, `Value #B`, … */
@@ -21,7 +21,8 @@ function properties(column: Column): dashboard.DynamicConfigValue[] {
     return found;
   }
   if (column.width !== undefined) add("custom.width", column.width);
-  add("noValue", column.empty ?? "–");
+  const empty = column.empty ?? "–";
+  add("noValue", empty);
   if (column.unit !== undefined) add("unit", column.unit);
   if (column.decimals !== undefined) add("decimals", column.decimals);
   if (column.bar !== undefined) {
@@ -37,7 +38,9 @@ function properties(column: Column): dashboard.DynamicConfigValue[] {
     add("thresholds", thresholds(column.thresholds).build());
     add("color", { mode: "thresholds" });
   }
-  if (column.states !== undefined) add("mappings", mappings(column.states));
+  if (column.thresholds !== undefined || column.states !== undefined) {
+    add("mappings", [absent(empty), ...mappings(column.states ?? {})]);
+  }
   if (column.link !== undefined) add("links", [column.link]);
   return found;
 }

@@ -20,8 +20,8 @@ export const IDS: Column[] = [
 ];
 const NAMES: Column[] = [
   { field: "workflow", title: "Workflow", link: WORKFLOW_LINK },
-  { field: "version", title: "Version", width: 70 },
-  { field: "project", title: "Project", width: 130 },
+  { field: "version", title: "Version", width: 74 },
+  { field: "project", title: "Project", width: 90 },
 ];
 const FAILURE_COLORS = rising(0.1, 0.5);
 
@@ -58,10 +58,10 @@ export const workflows: Panel[] = [
     ],
     columns: [
       ...NAMES,
-      { field: "Value #A", title: "Runs", width: 160, unit: "locale", decimals: 0, bar: "auto" },
-      { field: "Value #B", title: "Failed", width: 85, unit: "percentunit", decimals: 1, thresholds: FAILURE_COLORS },
-      { field: "Value #C", title: "p50", width: 85, unit: "s" },
-      { field: "Value #D", title: "p95", width: 85, unit: "s" },
+      { field: "Value #A", title: "Runs", width: 150, unit: "locale", decimals: 0, bar: "auto" },
+      { field: "Value #B", title: "Failed", width: 75, unit: "percentunit", decimals: 1, thresholds: FAILURE_COLORS },
+      { field: "Value #C", title: "p50", width: 75, unit: "s" },
+      { field: "Value #D", title: "p95", width: 75, unit: "s" },
       ...IDS,
     ],
     sort: { column: "Runs", desc: true },
@@ -85,8 +85,8 @@ export const workflows: Panel[] = [
     ],
     columns: [
       ...NAMES,
-      { field: "Value #A", title: "Failures", width: 130, unit: "locale", decimals: 0, bar: "auto" },
-      { field: "Value #B", title: "Failed", width: 85, unit: "percentunit", decimals: 1, thresholds: FAILURE_COLORS },
+      { field: "Value #A", title: "Failures", width: 120, unit: "locale", decimals: 0, bar: "auto" },
+      { field: "Value #B", title: "Failed", width: 75, unit: "percentunit", decimals: 1, thresholds: FAILURE_COLORS },
       ...IDS,
     ],
     sort: { column: "Failures", desc: true },
