@@ -84,7 +84,7 @@ CREATE INDEX mv_workflow_metrics_last_updated
 
 -- Refreshes the view that is due for longest and returns its name, or NULL when
 -- none is. Due means: the last refresh cost no more than `max_duty` of the
--- time since it ended, and that was at least 5 seconds ago; or it is older
+-- time since it ended, and that was at least 15 seconds ago; or it is older
 -- than `max_staleness`. A view that another session refreshes is passed over.
 -- A failure is recorded, warned of, and tried again at the same pace.
 CREATE FUNCTION metrics.refresh_if_due(
@@ -103,7 +103,7 @@ BEGIN
     WHERE task LIKE 'mv\_%'
       AND (last_attempt_at IS NULL
            OR started_at - last_attempt_at
-              >= least(greatest(interval '5 seconds',
+              >= least(greatest(interval '15 seconds',
                                 make_interval(secs =>
                                     last_duration_ms / 1000.0
                                     * (1 / max_duty - 1))),
