@@ -212,6 +212,9 @@ if [[ -n ${DATABASE_URL:-} ]]; then
   # Not as an argument: those can be seen by every user of the machine.
   stack up "${options[@]}" \
     --database-url-file <(printf '%s\n' "$DATABASE_URL") "$dir"
+  step 'What to mend in this database (meshhook-exporter check)'
+  { "${MESHHOOK_BIN:-$ROOT/build/release}/meshhook-exporter" check 2>/dev/null ||
+    (($? == 2)); } | grep -v '^ok' || echo '  nothing'
 else
   step 'Starting'
   stack up "${options[@]}" "$dir"

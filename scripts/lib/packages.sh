@@ -94,12 +94,8 @@ _packages_install() (
     chmod 0755 "$policy"
   }
   apt_get() {
-    if ! apt-get --quiet --yes -o DPkg::Lock::Timeout=300 \
-      -o APT::Install-Recommends=false "$@" </dev/null >>"$log" 2>&1; then
-      tail -n 20 "$log" >&2
-      _packages_fail "apt-get $1 failed; all of its output is in $log"
-      exit 1
-    fi
+    apt-get --quiet --yes -o DPkg::Lock::Timeout=300 \
+      -o APT::Install-Recommends=false "$@" </dev/null >>"$log" 2>&1
   }
   services() {
     find /lib/systemd/system /etc/systemd/system -maxdepth 1 \
@@ -111,8 +107,13 @@ _packages_install() (
   trap restore EXIT
   trap 'exit 130' INT TERM HUP
   forbid_starts
-  apt_get update
-  apt_get install "$@"
+  # One broken source among several makes this fail; the rest may do.
+  apt_get update || echo 'packages: apt-get update failed; going on' >&2
+  if ! apt_get install "$@"; then
+    tail -n 20 "$log" >&2
+    _packages_fail "apt-get install failed; all of its output is in $log"
+    exit 1
+  fi
   if command -v systemctl >/dev/null; then
     after=$(services) || after=
     comm -13 <(printf '%s\n' "$before") <(printf '%s\n' "$after") |

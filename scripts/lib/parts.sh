@@ -27,9 +27,11 @@ render() {
 # Quiet if it does; otherwise prints what it said instead, in one line.
 answers() {  # URL
   local answer
-  answer=$(curl --fail-with-body --silent --show-error --max-time 3 \
-    --noproxy '*' "$1" 2>&1) && return
-  tr -s '\n' ' ' <<<"${answer:0:300}"
+  answer=$(curl --silent --show-error --max-time 3 --noproxy '*' \
+    --write-out ' (HTTP %{http_code})' "$1" 2>&1) &&
+    [[ $answer == *'(HTTP 2'??')' ]] && return
+  answer=$(tr --squeeze-repeats '[:space:]' ' ' <<<"${answer:0:300}")
+  printf '%s\n' "${answer% }"
   return 1
 }
 

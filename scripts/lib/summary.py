@@ -95,7 +95,7 @@ def rows(got, notifications):
     rate = number(got["rate"], "{:.1f}/s".format)
     success = number(got["success"], "{:.1%} succeed".format)
     if state == "-":
-        return [("database", "unknown: the exporter is not scraped")]
+        return [("database", "unknown until the exporter is scraped")]
     return [
         ("database", f"{state}, {number(got['size'], size)}, "
                      f"{number(got['connections'], '{:.0f}'.format)} of "
