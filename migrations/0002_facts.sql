@@ -69,14 +69,16 @@ END $$;
 SELECT metrics.ensure_partitions();
 
 -- A run's duration in milliseconds. Never fails and never negative, whatever
--- the clocks said: a missing or infinite time makes it 0.
+-- the clocks said: a missing or infinite time makes it 0. (The difference of
+-- two far timestamps is itself an error on PostgreSQL 18; that of two numbers
+-- is not.)
 CREATE FUNCTION metrics.run_duration_ms(
     started_at timestamptz, finished_at timestamptz)
 RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN isfinite(started_at) AND isfinite(finished_at)
-        THEN greatest(
-            extract(epoch FROM finished_at - started_at) * 1000, 0)::bigint
+        THEN greatest((extract(epoch FROM finished_at)
+                       - extract(epoch FROM started_at)) * 1000, 0)::bigint
         ELSE 0
     END
 $$;
