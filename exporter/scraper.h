@@ -3,6 +3,7 @@
 // round trip, and writes the page.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -64,6 +65,9 @@ class Scraper {
   void Connect(pg::Deadline deadline);
   void Learn(pg::Deadline deadline);
   std::string Collect(pg::Deadline deadline);
+  // The page for those whose time is over while the scrape they wait for still
+  // runs, because its client allows it longer.
+  std::shared_ptr<const std::string> Unanswered() const;
   void CollectAll(pg::Deadline deadline, Run& run);
   void Note(Run& run, size_t index, const pg::Outcome& outcome);
   void NoteFailure(CollectorStatus& status, const pg::Error& error);
@@ -91,7 +95,8 @@ class Scraper {
   // the server is looked at anew.
   std::map<std::string, pg::Error> missing_;
   std::map<std::string, std::string> logged_;  // collector → reason
-  std::uint64_t scrapes_ = 0;
+
+  std::atomic<std::uint64_t> scrapes_{0};
 };
 
 }  // namespace meshhook
