@@ -24,11 +24,7 @@ std::string ClusterPort() {
   if (directory == nullptr) {
     throw std::runtime_error("run by ctest, which starts the cluster");
   }
-  std::ifstream settings(std::string(directory) + "/postgres.env");
-  for (std::string line; std::getline(settings, line);) {
-    if (line.rfind("PGPORT=", 0) == 0) return line.substr(7);
-  }
-  throw std::runtime_error("no cluster in " + std::string(directory));
+  return PortOf(directory);
 }
 
 std::string UrlOf(const std::string& role, const std::string& database) {
@@ -41,6 +37,14 @@ Connection Admin() {
 }
 
 }  // namespace
+
+std::string PortOf(const std::string& directory) {
+  std::ifstream settings(directory + "/postgres.env");
+  for (std::string line; std::getline(settings, line);) {
+    if (line.rfind("PGPORT=", 0) == 0) return line.substr(7);
+  }
+  throw std::runtime_error("no cluster in " + directory);
+}
 
 std::string ClusterAddress() { return "127.0.0.1:" + ClusterPort(); }
 

@@ -59,4 +59,7 @@ double SampleSum(const std::string& page, std::string_view prefix);
 // The host:port of the shared cluster.
 std::string ClusterAddress();
 
+// The port of the cluster that scripts/lib/postgres.sh made there.
+std::string PortOf(const std::string& directory);
+
 }  // namespace test

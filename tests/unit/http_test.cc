@@ -3,33 +3,18 @@
 #include "exporter/http.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <random>
 
 #include "exporter/errors.h"
+#include "tests/support/http_client.h"
 
 namespace {
 
 using meshhook::AcceptsGzip;
 using meshhook::CivetWebPort;
 using meshhook::Gzip;
-
-// Read by zlib, as a client would.
-std::string Gunzip(const std::string& packed, size_t size) {
-  std::string text(size + 1, '\0');
-  z_stream stream{};
-  EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
-  std::string input = packed;
-  stream.next_in = reinterpret_cast<Bytef*>(input.data());
-  stream.avail_in = static_cast<uInt>(input.size());
-  stream.next_out = reinterpret_cast<Bytef*>(text.data());
-  stream.avail_out = static_cast<uInt>(text.size());
-  EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
-  text.resize(stream.total_out);
-  inflateEnd(&stream);
-  return text;
-}
+using test::Gunzip;
 
 TEST(CivetWebPort, TakesAPortAloneAsEveryAddress) {
   EXPECT_EQ(CivetWebPort(":9187"), "+9187");
@@ -73,7 +58,7 @@ TEST(Gzip, GivesBackWhatWentIn) {
   for (int i = 0; i < 100000; ++i) text += static_cast<char>(random());
   for (const std::string& original :
        {std::string(), std::string("x"), std::string(1000000, 'a'), text}) {
-    EXPECT_EQ(Gunzip(Gzip(original), original.size()), original);
+    EXPECT_EQ(Gunzip(Gzip(original)), original);
   }
 }
 

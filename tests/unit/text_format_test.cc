@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 namespace {
@@ -125,8 +126,7 @@ TEST(TextFormat, WritesTheShortestNumberThatReadsBack) {
   for (const double value :
        {1.0 / 3, 0.1 + 0.2, 1e300, 5e-324, 123456789012345680.0,
         std::numeric_limits<double>::max()}) {
-    EXPECT_EQ(std::stod(Number(value) == "5e-324" ? "0" : Number(value)),
-              Number(value) == "5e-324" ? 0 : value);
+    EXPECT_EQ(std::strtod(Number(value).c_str(), nullptr), value);
   }
 }
 

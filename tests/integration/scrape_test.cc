@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// That collectors do not hurt each other, and what a scrape costs.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "collectors/all.h"
+#include "exporter/worker.h"
+#include "tests/support/process.h"
+#include "tests/support/site.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using meshhook::Collector;
+using meshhook::Scraper;
+using meshhook::pg::Clock;
+using test::CollectorOf;
+using test::Database;
+using test::SampleSum;
+using test::Site;
+using test::Success;
+
+constexpr auto kSessions =
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE usename = 'meshhook_exporter' AND datname = current_database()";
+
+size_t Count(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != text.npos;
+       at = text.find(part, at + part.size())) {
+    ++count;
+  }
+  return count;
+}
+
+std::string Reason(const Scraper& scraper, const std::string& collector) {
+  for (const auto& status : scraper.Status().collectors) {
+    if (status.name == collector) return status.reason;
+  }
+  return "no such collector";
+}
+
+TEST(Scrape, LetsASlowAndAFailingCollectorHurtOnlyThemselves) {
+  Database db;
+  Site site(db.Url(test::kExporter),
+            {CollectorOf("first", "SELECT 1 AS v"),
+             CollectorOf("failing", "SELECT 1 / 0 AS v"),
+             CollectorOf("slow", "SELECT 1 AS v FROM pg_sleep(30)"),
+             CollectorOf("broken", "SELEC"),
+             CollectorOf("shapeless", "SELECT 1 AS w"),
+             CollectorOf("last", "SELECT 2 AS v")});
+  const auto started = Clock::now();
+  const auto page = site.Page("2");
+  EXPECT_LT(Clock::now() - started, 2s);
+  EXPECT_EQ(SampleSum(page, "pg_up"), 1);
+  EXPECT_EQ(SampleSum(page, "pg_exporter_last_scrape_error"), 1);
+  EXPECT_EQ(SampleSum(page, "test_first"), 1);
+  EXPECT_EQ(SampleSum(page, "test_last"), 2);
+  EXPECT_EQ(Success(page, "first") + Success(page, "last"), 2);
+  for (const auto& [collector, reason] :
+       {std::pair("failing", "division by zero"),
+        std::pair("slow", "canceling statement due to statement timeout"),
+        std::pair("broken", "syntax error at or near \"SELEC\""),
+        std::pair("shapeless", "the query has no column \"v\"")}) {
+    EXPECT_EQ(Success(page, collector), 0) << collector;
+    EXPECT_EQ(page.find(std::string("test_") + collector), page.npos);
+    EXPECT_EQ(Reason(site.scraper(), collector), reason);
+  }
+}
+
+TEST(Scrape, WaitsForALockNoLongerThanATenthOfItsTime) {
+  Database db;
+  auto holder = db.Connect();
+  test::Exec(holder, "BEGIN; LOCK TABLE metrics.worker_tasks");
+  Site site(db.Url(test::kExporter), meshhook::collectors::All());
+  const auto started = Clock::now();
+  const auto page = site.Page("5");
+  EXPECT_LT(Clock::now() - started, 1500ms);
+  EXPECT_EQ(Success(page, "worker"), 0);
+  EXPECT_EQ(Success(page, "workflow_runs"), 1);
+  EXPECT_EQ(Reason(site.scraper(), "worker"),
+            "canceling statement due to lock timeout");
+}
+
+TEST(Scrape, CanChangeNothing) {
+  Database db;
+  db.Exec("CREATE SEQUENCE public.s; GRANT ALL ON SEQUENCE public.s TO PUBLIC");
+  Site site(db.Url(test::kExporter),
+            {CollectorOf("writer", "SELECT nextval('public.s') AS v")});
+  EXPECT_EQ(Success(site.Page(), "writer"), 0);
+  EXPECT_EQ(Reason(site.scraper(), "writer"),
+            "cannot execute nextval() in a read-only transaction");
+}
+
+// A schema that others may write to must not stand before pg_catalog.
+TEST(Scrape, FindsPostgresOwnFunctionsFirst) {
+  Database db;
+  db.Exec(
+      "CREATE FUNCTION public.upper(text) RETURNS text LANGUAGE sql "
+      "AS $$ SELECT '666' $$; CREATE TABLE public.pg_class ()");
+  db.Exec("ALTER ROLE meshhook_exporter IN DATABASE " + db.name() +
+              " SET search_path = public, pg_catalog",
+          test::kSuperuser);
+  const Site site(
+      db.Url(test::kExporter),
+      {CollectorOf("f", "SELECT upper('1') AS v"),
+       CollectorOf("t", "SELECT count(oid) > 0 AS v FROM pg_class")});
+  const auto page = site.Page();
+  EXPECT_EQ(SampleSum(page, "test_f"), 1);
+  EXPECT_EQ(SampleSum(page, "test_t"), 1);
+}
+
+TEST(Scrape, IsSharedByAllWhoComeWhileItRuns) {
+  Database db;
+  const Site site(db.Url(test::kExporter),
+                  {CollectorOf("slow", "SELECT 1 AS v FROM pg_sleep(0.5)")});
+  std::vector<std::thread> clients;
+  std::vector<std::string> pages(6);
+  for (auto& page : pages) {
+    clients.emplace_back([&] { page = site.Page(); });
+  }
+  for (auto& client : clients) client.join();
+  EXPECT_EQ(std::set(pages.begin(), pages.end()).size(), 1u);
+  EXPECT_EQ(SampleSum(pages[0], "pg_exporter_scrapes_total"), 1);
+  EXPECT_EQ(SampleSum(site.Page(), "pg_exporter_scrapes_total"), 2);
+}
+
+TEST(Scrape, LogsAReasonOnceUntilItChanges) {
+  Database db;
+  auto owner = db.Connect();
+  test::Exec(owner,
+             "CREATE TABLE public.t (v text); INSERT INTO public.t VALUES "
+             "('x'); GRANT SELECT ON public.t TO meshhook_exporter");
+  const Site site(db.Url(test::kExporter),
+                  {CollectorOf("c", "SELECT v FROM public.t")});
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) site.Page();
+  test::Exec(owner, "UPDATE public.t SET v = 'y'");
+  for (int i = 0; i < 3; ++i) site.Page();
+  test::Exec(owner, "UPDATE public.t SET v = '1'");
+  site.Page();
+  test::Exec(owner, "UPDATE public.t SET v = 'y'");
+  for (int i = 0; i < 3; ++i) site.Page();
+  const auto log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(Count(log, "collector failed"), 3u) << log;
+  EXPECT_EQ(Count(log, R"(reason="not a number: \"x\"")"), 1u) << log;
+  EXPECT_EQ(Count(log, R"(reason="not a number: \"y\"")"), 2u) << log;
+}
+
+TEST(Scrape, LogsAnOutageOnceAndItsEndOnce) {
+  Database db;
+  testing::internal::CaptureStderr();
+  {
+    const Site site("postgresql://nobody@127.0.0.1:1/nothing", {});
+    for (int i = 0; i < 3; ++i) site.Page();
+    const Site up(db.Url(test::kExporter), {});
+    for (int i = 0; i < 3; ++i) up.Page();
+  }
+  const auto log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(Count(log, "cannot be reached"), 1u) << log;
+  EXPECT_EQ(Count(log, "connected to the database"), 1u) << log;
+}
+
+TEST(Scrape, DoesWithoutAnExtensionAndAsksForItNoMore) {
+  Database db;
+  Site site(db.Url(test::kExporter), meshhook::collectors::All());
+  EXPECT_EQ(Success(site.Page(), "stat_statements"), 1);
+  db.Exec("DROP EXTENSION pg_stat_statements", test::kSuperuser);
+  const std::string took =
+      "pg_scrape_collector_duration_seconds{collector=\"stat_statements\"}";
+  auto page = site.Page();
+  EXPECT_EQ(Success(page, "stat_statements"), 0);
+  EXPECT_GT(SampleSum(page, took), 0);
+  page = site.Page();
+  EXPECT_EQ(Success(page, "stat_statements"), 0);
+  EXPECT_EQ(SampleSum(page, took), 0);
+  EXPECT_EQ(page.find("pg_stat_statements_"), page.npos);
+  EXPECT_EQ(Success(page, "stat_database"), 1);
+
+  // One that was never there is not asked for at all.
+  Site fresh(db.Url(test::kExporter), meshhook::collectors::All());
+  page = fresh.Page();
+  EXPECT_EQ(Success(page, "stat_statements"), 0);
+  EXPECT_EQ(SampleSum(page, took), 0);
+  EXPECT_EQ(Reason(fresh.scraper(), "stat_statements"),
+            "extension pg_stat_statements is not installed in this database");
+}
+
+TEST(Scrape, FindsAnExtensionWhereverItIs) {
+  Database db;
+  db.Exec(
+      "CREATE SCHEMA \"odd name\"; GRANT USAGE ON SCHEMA \"odd name\" TO "
+      "meshhook_exporter; "
+      "ALTER EXTENSION pg_stat_statements SET SCHEMA \"odd name\"",
+      test::kSuperuser);
+  const Site site(db.Url(test::kExporter), meshhook::collectors::All());
+  EXPECT_EQ(Success(site.Page(), "stat_statements"), 1);
+}
+
+TEST(Sessions, AreNeverMoreThanThree) {
+  Database db;
+  meshhook::pg::Interrupt interrupt;
+  std::atomic<long> most{0};
+  std::atomic<bool> stop{false};
+  {
+    meshhook::Worker folder(db.Conninfo(test::kExporter), meshhook::FoldTasks(),
+                            &interrupt);
+    meshhook::Worker upkeeper(db.Conninfo(test::kExporter),
+                              meshhook::UpkeepTasks(), &interrupt);
+    const Site site(db.Url(test::kExporter), meshhook::collectors::All());
+    std::thread watcher([&] {
+      auto session = db.Connect(test::kSuperuser);
+      while (!stop) {
+        most = std::max<long>(most, std::stol(test::Exec(session, kSessions)));
+      }
+    });
+    for (int round = 0; round < 3; ++round) {
+      std::vector<std::thread> clients;
+      for (int i = 0; i < 20; ++i) {
+        clients.emplace_back([&] { site.Get("/metrics"); });
+      }
+      for (auto& client : clients) client.join();
+    }
+    EXPECT_TRUE(test::Await([&] { return most >= 3; }));
+    stop = true;
+    watcher.join();
+    interrupt.Fire();
+  }
+  EXPECT_EQ(most, 3);
+  EXPECT_TRUE(test::Await([&] { return db.Exec(kSessions) == "0"; }));
+}
+
+}  // namespace
