@@ -110,7 +110,7 @@ print_addresses() {
 # Prints the summary, over the one before where this is a terminal. Every ill
 # part is remembered for the end.
 show() {
-  local health block line
+  local health block line width
   if health=$(stack health "$dir" 2>&1); then
     health="all $(wc -l <<<"$health") healthy"
   else
@@ -124,8 +124,9 @@ show() {
       printf '\e[%dA\e[J' "$shown"
     fi
     shown=0
+    width=$(tput cols 2>/dev/null) || width=80
     while IFS= read -r line; do
-      printf '%s\n' "${line:0:$(tput cols) - 1}"  # a wrapped line counts twice
+      printf '%s\n' "${line:0:width - 1}"  # a wrapped line would count twice
       shown=$((shown + 1))
     done <<<"$block"
   else

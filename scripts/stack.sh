@@ -135,9 +135,6 @@ migrate() {
 
 # Leaves DIR as `up` needs it: no process, no file of an earlier stack.
 prepare() {
-  if [[ -e $DIR && ! -e $DIR/.meshhook-stack && -n $(ls -A "$DIR") ]]; then
-    die "$DIR holds files that are not of a stack"
-  fi
   mkdir -p "$DIR"
   if [[ -e $DIR/.meshhook-stack ]]; then
     all_down
@@ -220,6 +217,9 @@ command_up() {
   set_dir "$1"
   [[ -x $MESHHOOK_BIN/meshhook-exporter ]] ||
     die "no $MESHHOOK_BIN/meshhook-exporter: build it first (cmake --preset release && cmake --build --preset release)"
+  if [[ -e $DIR && ! -e $DIR/.meshhook-stack && -n $(ls -A "$DIR") ]]; then
+    die "$DIR holds files that are not of a stack"
+  fi
   trap 'exit 130' INT TERM HUP
   trap 'abandon $?' EXIT
   prepare
@@ -227,10 +227,11 @@ command_up() {
   trap - EXIT
 }
 
-# What `up` does when it fails or is interrupted.
+# What `up` does when it fails or is interrupted. Not in this shell: in a trap
+# a bare `return` means something else.
 abandon() {
   trap '' INT TERM HUP
-  all_down
+  "$ROOT/scripts/stack.sh" down "$DIR"
   printf 'stack: not started; everything is stopped, logs are in %s\n' \
     "$DIR/log" >&2
   exit "$1"
