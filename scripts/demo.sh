@@ -158,6 +158,7 @@ watch_stack() {
 # Whatever ends this script, the stack ends with it.
 finish() {
   local status=$?
+  set +e  # whether or not anybody can be told
   trap '' INT TERM HUP PIPE
   step 'Stopping'
   stack down "$dir" || status=1
@@ -202,7 +203,7 @@ install_packages build stack
 dir=$(realpath --canonicalize-missing "$dir")
 claim_directory
 build
-trap 'exit 130' INT TERM HUP
+trap 'exit 130' INT TERM HUP PIPE
 trap finish EXIT
 options=(--load-rate "$load_rate")
 if command -v grafana-server >/dev/null; then

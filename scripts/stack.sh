@@ -220,7 +220,7 @@ command_up() {
   if [[ -e $DIR && ! -e $DIR/.meshhook-stack && -n $(ls -A "$DIR") ]]; then
     die "$DIR holds files that are not of a stack"
   fi
-  trap 'exit 130' INT TERM HUP
+  trap 'exit 130' INT TERM HUP PIPE
   trap 'abandon $?' EXIT
   prepare
   up_parts "$load_rate" "$watched" "$with_grafana"
