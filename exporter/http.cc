@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <string_view>
+#include <thread>
 
 #include "exporter/errors.h"
 #include "exporter/log.h"
@@ -29,9 +31,10 @@ constexpr milliseconds kScrapeTimeoutOffset{250};
 constexpr milliseconds kShortestScrape{500};
 constexpr milliseconds kReadyTimeout{2000};
 
-// CivetWeb says why it cannot start only to its log, and first says it best.
+// CivetWeb says why it cannot start only to its log, and first says it best. It
+// logs from all its threads, but starts in the one that started it.
 std::string& StartupError() {
-  static std::string message;
+  thread_local std::string message;
   return message;
 }
 
@@ -55,9 +58,29 @@ void Send(mg_connection* connection, int status, const std::string& type,
   mg_response_header_add(connection, "Cache-Control", "no-store", -1);
   mg_response_header_add(connection, "X-Content-Type-Options", "nosniff", -1);
   mg_response_header_add(connection, "Vary", "Accept-Encoding", -1);
+  if (status == 405) {
+    mg_response_header_add(connection, "Allow", "GET, HEAD", -1);
+  }
   if (gzip) mg_response_header_add(connection, "Content-Encoding", "gzip", -1);
   mg_response_header_send(connection);
   if (with_body) mg_write(connection, body.data(), body.size());
+}
+
+// Where a server that listens on this address can be reached from here.
+std::string HostToReach(const std::string& listen_address) {
+  std::string host = listen_address.substr(0, listen_address.rfind(':'));
+  if (host.size() > 1 && host.front() == '[') {
+    host = host.substr(1, host.size() - 2);
+  }
+  const bool any = host.empty() || host == "0.0.0.0" || host == "::";
+  return any ? "localhost" : host;
+}
+
+void Knock(const std::string& host, int port) {
+  std::array<char, 128> why{};
+  auto* connection =
+      mg_connect_client(host.c_str(), port, 0, why.data(), why.size());
+  if (connection != nullptr) mg_close_connection(connection);
 }
 
 }  // namespace
@@ -78,6 +101,12 @@ std::string CivetWebPort(const std::string& listen_address) {
     throw UsageError(
         "\"" + listen_address + "\" is not an address to listen on",
         "write HOST:PORT or :PORT, as in --web.listen-address=127.0.0.1:9187");
+  }
+  if (host.rfind('[', 0) == 0 && mg_check_feature(MG_FEATURES_IPV6) == 0) {
+    throw UsageError(
+        "cannot listen on " + listen_address +
+            ": this CivetWeb was built without IPv6, as Debian's is",
+        "listen on an IPv4 address, as in --web.listen-address=127.0.0.1:9187");
   }
   return host.empty() ? "+" + std::string(digits) : listen_address;
 }
@@ -133,6 +162,7 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
                                              nullptr};
   mg_callbacks callbacks{};
   callbacks.log_message = LogMessage;
+  StartupError().clear();
   mg_init_library(0);
   context_ =
       mg_start(&callbacks, this, const_cast<const char**>(settings.data()));
@@ -146,7 +176,20 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
 }
 
 HttpServer::~HttpServer() {
+  // CivetWeb looks whether it is to stop when a client comes, and else only
+  // every two seconds.
+  const auto host = HostToReach(options_.listen_addresses.front());
+  const int port = Ports().front();
+  std::atomic<bool> stopped{false};
+  std::thread client([&] {
+    while (!stopped) {
+      Knock(host, port);
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+  });
   mg_stop(context_);
+  stopped = true;
+  client.join();
   mg_exit_library();
 }
 

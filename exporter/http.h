@@ -52,8 +52,8 @@ class HttpServer {
   mg_context* context_ = nullptr;
 };
 
-// CivetWeb's word for a listen address: ":9187" is every address, of IPv4 and
-// IPv6. Throws UsageError.
+// CivetWeb's word for a listen address: ":9187" is every address, those of IPv6
+// too where CivetWeb was built with it. Throws UsageError.
 std::string CivetWebPort(const std::string& listen_address);
 
 // Whether a client that sends this Accept-Encoding takes gzip.
