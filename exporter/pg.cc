@@ -6,11 +6,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <sstream>
 
 #include "exporter/log.h"
 
@@ -31,11 +31,14 @@ constexpr auto kGuard =
     "set_config('search_path', 'pg_catalog', true), "
     "set_config('jit', 'off', true)";
 
-// libpq ends its messages with a newline and spreads some over several lines.
+// libpq ends its messages with a newline and spreads some over several lines,
+// the later ones indented by a tab.
 std::string OneLine(const char* message) {
-  std::string line = message == nullptr ? "" : message;
-  line.erase(line.find_last_not_of(" \n") + 1);
-  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::istringstream words(message == nullptr ? "" : message);
+  std::string line;
+  for (std::string word; words >> word;) {
+    line += (line.empty() ? "" : " ") + word;
+  }
   return line;
 }
 
