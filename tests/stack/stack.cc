@@ -102,9 +102,13 @@ void Stack::Signal(const std::string& part, const std::string& signal) {
            "kill -" + signal);
 }
 
+meshhook::pg::Connection Stack::Connect() {
+  return meshhook::pg::Connection::Open(ConninfoOf(At("OWNER_DATABASE_URL")),
+                                        meshhook::pg::Clock::now() + 20s);
+}
+
 std::string Stack::Sql(const std::string& sql) {
-  auto session = meshhook::pg::Connection::Open(
-      ConninfoOf(At("OWNER_DATABASE_URL")), meshhook::pg::Clock::now() + 20s);
+  auto session = Connect();
   return Exec(session, sql);
 }
 

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "exporter/pg.h"
+
 namespace test {
 
 // Tries until the condition holds; false when it does not in time.
@@ -39,6 +41,8 @@ class Stack {
   void Do(const std::string& command);
   void Signal(const std::string& part, const std::string& signal);
 
+  // A session of the owner's.
+  meshhook::pg::Connection Connect();
   // The first cell of the last result, as the owner. Throws when it fails.
   std::string Sql(const std::string& sql);
 
