@@ -43,7 +43,7 @@ def entry(group, rule):
     if "keep_firing_for" in rule:
         held += f", `keep_firing_for` {rule['keep_firing_for']}"
     return (f"### {rule['alert']}\n\n{rule['annotations']['summary']} "
-            f"[Runbook](../alerts/runbooks/{rule['alert']}.md).\n\n"
+            f"[Runbook](../alerts/runbooks/{rule['alert']}.md). "
             f"Severity **{labels['severity']}**, component {labels['component']}, "
             f"team {labels['team']}; evaluated every {group['interval']}, {held}.\n\n"
             f"```promql\n{rule['expr'].strip()}\n```\n")
