@@ -150,8 +150,7 @@ TEST_F(StackTest, AHumanIsToldWhenAWorkflowFailsAndWhenItRecovers) {
               << std::chrono::ceil<std::chrono::seconds>(
                      std::chrono::steady_clock::now() - began)
                      .count()
-              << " s
-                 ";
+              << " s\n";
   }
 
   stack().Sql(
