@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <future>
 #include <sstream>
+#include <thread>
 
 #include "exporter/log.h"
 
@@ -18,6 +20,8 @@ namespace meshhook::pg {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr milliseconds kCancelPatience{500};
 
 // A segment begins with this; its settings end with the segment's implicit
 // transaction. JIT would spend more than these short queries ever gain, and
@@ -59,6 +63,19 @@ void LogNotice(void* /*unused*/, const PGresult* result) {
   if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
   const Error warning = ErrorOf(result);
   log::Warn(warning.what(), {{"hint", warning.hint()}});
+}
+
+// libpq's request to cancel blocks until the server has taken it, which one
+// that is stopped never does: so it has a thread that may be left behind.
+void Cancel(PGconn* connection) {
+  const std::shared_ptr<PGcancel> cancel(PQgetCancel(connection), PQfreeCancel);
+  const auto done = std::make_shared<std::promise<void>>();
+  std::thread([cancel, done] {
+    std::array<char, 256> message{};
+    PQcancel(cancel.get(), message.data(), static_cast<int>(message.size()));
+    done->set_value();
+  }).detach();
+  done->get_future().wait_for(kCancelPatience);
 }
 
 }  // namespace
@@ -130,19 +147,12 @@ void Connection::Wait(bool for_write, Deadline deadline) {
 }
 
 void Connection::Abandon(const std::string& why) {
-  // The cancel request is libpq's blocking kind, so it goes out only over a
-  // connection that was established; the server's own statement timeout is
-  // there for the other cases.
+  // Only where the interrupt fired: after a missed deadline the server's own
+  // statement timeout does the same.
   if (PQstatus(connection_.get()) == CONNECTION_OK &&
       PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE &&
       interrupt_ != nullptr && interrupt_->fired()) {
-    struct FreeCancel {
-      void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
-    };
-    const std::unique_ptr<PGcancel, FreeCancel> cancel(
-        PQgetCancel(connection_.get()));
-    std::array<char, 256> message{};
-    PQcancel(cancel.get(), message.data(), static_cast<int>(message.size()));
+    Cancel(connection_.get());
   }
   connection_.reset();
   throw Error(why, "", "");
