@@ -25,6 +25,7 @@ ALERTS = pathlib.Path(__file__).resolve().parent.parent
 RATIO = {"alertname": "MeshHookWorkflowFailureRatioHigh", "severity": "warning",
          "project_id": "p1", "workflow_id": "w1"}
 PAGE = {**RATIO, "alertname": "MeshHookWorkflowFailing", "severity": "critical"}
+ONLY = {**RATIO, "alertname": "MeshHookWorkflowOnlyFails"}
 HIGH = {"alertname": "MeshHookConnectionsHigh", "job": "meshhook"}
 FULL = {"alertname": "MeshHookConnectionsExhausted", "job": "meshhook"}
 DOWN = {"alertname": "MeshHookExporterDown", "job": "meshhook", "instance": "a"}
@@ -45,6 +46,9 @@ CASES = [
     ("but not of another workflow", PAGE, {**RATIO, "workflow_id": "w2"}, False),
     ("nor of another project", PAGE, {**RATIO, "project_id": "p2"}, False),
     ("the warning never silences the page", RATIO, PAGE, False),
+    ("the page silences that its workflow only fails", PAGE, ONLY, True),
+    ("and so does the ratio", RATIO, ONLY, True),
+    ("but not for another workflow", RATIO, {**ONLY, "workflow_id": "w2"}, False),
     ("a page without a workflow silences no workflow's warning",
      {"alertname": "MeshHookWorkflowFailing"}, RATIO, False),
     ("a page does not silence other alerts of its workflow", PAGE, STUCK, False),
