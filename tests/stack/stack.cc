@@ -122,6 +122,22 @@ double Stack::Query(const std::string& promql) {
                         : std::stod(result[0]["value"][1].asString());
 }
 
+std::vector<std::string> Stack::MetricFaults() {
+  Required(Shell("curl -sS --max-time 10 " + At("EXPORTER_URL") +
+                 "/metrics > " + directory_ + "/page"),
+           "scrape");
+  const auto checked =
+      Shell("promtool check metrics < " + directory_ + "/page");
+  constexpr int kFaultsFound = 3;
+  if (checked.status != 0 && checked.status != kFaultsFound) {
+    throw std::runtime_error("promtool: " + checked.output);
+  }
+  std::vector<std::string> faults;
+  std::istringstream lines(checked.output);
+  for (std::string line; std::getline(lines, line);) faults.push_back(line);
+  return faults;
+}
+
 bool Stack::RulesAreHealthy() {
   const auto rules = Parsed(Required(
       Shell("curl -sS --max-time 10 " + At("PROMETHEUS_URL") + "/api/v1/rules"),

@@ -48,6 +48,8 @@ class Stack {
 
   // The value of an instant query that gives one; NaN when it gives none.
   double Query(const std::string& promql);
+  // What `promtool check metrics` says of the exporter's page, line by line.
+  std::vector<std::string> MetricFaults();
   bool RulesAreHealthy();
   // Does this alert fire with this label value somewhere ("": any)?
   bool Firing(const std::string& alert, const std::string& label_value);

@@ -114,6 +114,12 @@ TEST_F(StackTest, CountersStayExactWhileAWriteTransactionIsHeldOpen) {
   ExpectCountersEqualRuns();
 }
 
+TEST_F(StackTest, PromtoolFindsFaultOnlyWithNamesKeptForCompatibility) {
+  for (const auto& fault : stack().MetricFaults()) {
+    EXPECT_EQ(fault.rfind("pg_", 0), 0) << fault;
+  }
+}
+
 TEST_F(StackTest, NothingButTheWatchdogFiresInHealth) {
   EXPECT_EQ(stack().FiringBut("MeshHookWatchdog"), "");
 }
