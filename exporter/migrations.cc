@@ -52,7 +52,10 @@ void RequireMeshHook(pg::Connection& connection) {
       {"SELECT to_regclass('public.workflow_runs') IS NOT NULL, "
        "to_regnamespace('metrics') IS NOT NULL, "
        "to_regclass('metrics.schema_migrations') IS NOT NULL, "
-       "pg_is_in_recovery()",
+       "pg_is_in_recovery(), current_user, "
+       "(SELECT pg_get_userbyid(relowner) FROM pg_class "
+       "WHERE oid = to_regclass('public.workflow_runs') "
+       "AND NOT pg_has_role(relowner, 'USAGE'))",
        {}},
       Soon());
   if (found.Text(0, 3) == "t") {
@@ -64,6 +67,11 @@ void RequireMeshHook(pg::Connection& connection) {
         "there is no table public.workflow_runs in database \"" +
             connection.database() + "\"",
         "check the database name in the URL: it must be MeshHook's own");
+  }
+  if (const auto owner = found.Text(0, 5); !owner.empty()) {
+    throw UsageError(
+        "role \"" + found.Text(0, 4) + "\" does not own public.workflow_runs",
+        "connect as its owner, " + owner);
   }
   if (found.Text(0, 1) == "t" && found.Text(0, 2) != "t") {
     throw UsageError("schema metrics exists and was not made by this program",
