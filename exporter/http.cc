@@ -49,20 +49,21 @@ std::string Header(mg_connection* connection, const char* name) {
   return value == nullptr ? "" : value;
 }
 
+// Written here because CivetWeb's own way to write a header makes its Date with
+// gmtime(), which threads must not share.
 void Send(mg_connection* connection, int status, const std::string& type,
           const std::string& body, bool gzip, bool with_body) {
-  mg_response_header_start(connection, status);
-  mg_response_header_add(connection, "Content-Type", type.c_str(), -1);
-  mg_response_header_add(connection, "Content-Length",
-                         std::to_string(body.size()).c_str(), -1);
-  mg_response_header_add(connection, "Cache-Control", "no-store", -1);
-  mg_response_header_add(connection, "X-Content-Type-Options", "nosniff", -1);
-  mg_response_header_add(connection, "Vary", "Accept-Encoding", -1);
-  if (status == 405) {
-    mg_response_header_add(connection, "Allow", "GET, HEAD", -1);
-  }
-  if (gzip) mg_response_header_add(connection, "Content-Encoding", "gzip", -1);
-  mg_response_header_send(connection);
+  std::string answer = "HTTP/1.1 " + std::to_string(status) + " " +
+                       mg_get_response_code_text(connection, status) +
+                       "\r\nContent-Type: " + type +
+                       "\r\nContent-Length: " + std::to_string(body.size()) +
+                       "\r\nCache-Control: no-store"
+                       "\r\nX-Content-Type-Options: nosniff"
+                       "\r\nVary: Accept-Encoding";
+  if (status == 405) answer += "\r\nAllow: GET, HEAD";
+  if (gzip) answer += "\r\nContent-Encoding: gzip";
+  answer += "\r\n\r\n";
+  mg_write(connection, answer.data(), answer.size());
   if (with_body) mg_write(connection, body.data(), body.size());
 }
 

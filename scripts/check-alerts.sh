@@ -12,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-exporter=build/release/meshhook-exporter
+exporter=${MESHHOOK_BIN:-build/release}/meshhook-exporter
 listing=
 if [[ ${1:-} == --metrics && $# == 2 ]]; then
   listing=$(realpath "$2")

@@ -10,7 +10,7 @@ source "$ROOT/scripts/lib/packages.sh"
 help() {
   cat <<'HELP'
 scripts/test.sh: build and test everything, on real PostgreSQL, Prometheus and
-Alertmanager. About 10 minutes on 2 cores.
+Alertmanager. About 15 minutes on 2 cores.
 
   scripts/test.sh           all of it
   scripts/test.sh --quick   unit and integration tests of the release build
@@ -21,7 +21,7 @@ What it does, in order
      unit and integration tests
   3. the same with the thread sanitizer
   4. builds the release, and runs those again and then the checks of alerts,
-     dashboards, compose.yaml and the reference pages, and the whole stack
+     dashboards, compose.yaml, style and reference pages, and the whole stack
 
 Its last lines are ctest's summary. Exit status: 0 if every test passed.
 HELP

@@ -30,7 +30,7 @@ package_list() {
           libcivetweb1 libjsoncpp25 libyaml-cpp0.7 libspdlog1.10 libfmt9 \
           zlib1g
         ;;
-      test) printf '%s\n' shellcheck python3 python3-yaml ;;
+      test) printf '%s\n' clang-format clang-tidy shellcheck python3 python3-yaml git ;;
       stack)
         package_list catcher
         printf '%s\n' postgresql postgresql-contrib prometheus \
