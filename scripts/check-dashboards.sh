@@ -48,4 +48,4 @@ if ! tests=$(node --test build/check/check.test.js 2>&1); then
   exit 1
 fi
 exec node build/check/main.js --generated generated \
-  --exporter "$root/build/release/meshhook-exporter" "${arguments[@]}"
+  --exporter "${MESHHOOK_BIN:-$root/build/release}/meshhook-exporter" "${arguments[@]}"
