@@ -7,52 +7,16 @@
 #include <thread>
 
 #include "tests/support/database.h"
+#include "tests/support/runs.h"
 
 namespace {
 
 using test::Database;
-
-constexpr auto kWorkflows = R"(
-    INSERT INTO projects (id, owner, name)
-    VALUES ('00000000-0000-0000-0000-00000000000a', gen_random_uuid(), 'P');
-    INSERT INTO workflow_definitions
-        (id, project_id, slug, version, definition, name, status)
-    SELECT gen_random_uuid(), '00000000-0000-0000-0000-00000000000a',
-           'w' || i, 1, '{}', 'w' || i, 'published'
-    FROM generate_series(1, 5) AS i)";
-
-// A run of some workflow that begins and ends at once.
-constexpr auto kRun = R"(
-    INSERT INTO workflow_runs
-        (project_id, workflow_id, status, started_at, finished_at)
-    SELECT project_id, id,
-           (ARRAY['succeeded', 'failed', 'canceled'])[1 + floor(random() * 3)],
-           now() - random() * interval '20 minutes', now()
-    FROM workflow_definitions ORDER BY random() LIMIT 1)";
-
-constexpr auto kFinishedRuns =
-    "SELECT count(*) FROM workflow_runs "
-    "WHERE status IN ('succeeded', 'failed', 'canceled')";
-constexpr auto kCounted =
-    "SELECT coalesce(sum(success_count + failure_count + canceled_count), 0) "
-    "FROM metrics.workflow_run_metrics";
-
-// Workflows whose totals differ from the runs they count, in any column.
-constexpr auto kDifferences = R"(
-    SELECT count(*)
-    FROM (SELECT workflow_id,
-                 count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
-                 count(*) FILTER (WHERE status = 'failed') AS failed,
-                 count(*) FILTER (WHERE status = 'canceled') AS canceled,
-                 coalesce(sum(metrics.run_duration_ms(started_at, finished_at))
-                          FILTER (WHERE status <> 'canceled'), 0) AS ms
-          FROM workflow_runs WHERE finished_at IS NOT NULL GROUP BY 1) AS runs
-    FULL JOIN metrics.workflow_run_metrics AS m USING (workflow_id)
-    WHERE (runs.succeeded, runs.failed, runs.canceled, runs.ms,
-           runs.succeeded + runs.failed)
-          IS DISTINCT FROM
-          (m.success_count, m.failure_count, m.canceled_count,
-           m.duration_sum_ms, m.duration_buckets[10]))";
+using test::kCounted;
+using test::kDifferences;
+using test::kFinishedRuns;
+using test::kRun;
+using test::kWorkflows;
 
 TEST(Fold, IsExactWhileWritersCommitInAnyOrderAndTwoFold) {
   Database db;
@@ -152,8 +116,6 @@ TEST(Fold, TakesTurnsWithAnother) {
   EXPECT_EQ(db.Exec(kCounted), "1");
 }
 
-// As after pg_dump and restore into a cluster whose transaction ids are lower:
-// the ids in the facts and in the state are from another world.
 TEST(Fold, StaysExactWhenTransactionIdsStartLower) {
   Database db;
   db.Exec(kWorkflows);
@@ -179,126 +141,6 @@ TEST(Fold, StaysExactWhenTransactionIdsStartLower) {
   db.Exec("SELECT metrics.fold()");
   EXPECT_EQ(db.Exec(kCounted), db.Exec(kFinishedRuns));
   EXPECT_EQ(db.Exec(kDifferences), "0");
-}
-
-TEST(Capture, CountsEachFinishOfARunThatIsReplayed) {
-  Database db;
-  db.Exec(kWorkflows);
-  db.Exec(kRun);
-  db.Exec("UPDATE workflow_runs SET status = 'running', finished_at = NULL");
-  db.Exec("UPDATE workflow_runs SET status = 'failed', finished_at = now()");
-  db.Exec("UPDATE workflow_runs SET updated_at = now()");
-  db.Exec("SELECT metrics.fold()");
-  EXPECT_EQ(db.Exec(kCounted), "2");
-}
-
-TEST(Capture, NeverFailsMeshHooksOwnWrite) {
-  Database db;
-  db.Exec(kWorkflows);
-  auto session = db.Connect();
-  for (const char* times :
-       {"now(), NULL", "'infinity', '-infinity'", "now(), 'infinity'",
-        "'4713-01-01 BC', '294276-12-31'", "now() + interval '1 year', now()",
-        "'1999-12-31', '2000-01-01'"}) {
-    EXPECT_EQ(test::Refusal(session,
-                            "INSERT INTO workflow_runs (project_id, "
-                            "workflow_id, status, started_at, finished_at) "
-                            "SELECT project_id, id, 'failed', " +
-                                std::string(times) +
-                                " FROM workflow_definitions LIMIT 1"),
-              "")
-        << times;
-  }
-  db.Exec("SELECT metrics.fold()");
-  EXPECT_EQ(db.Exec(kCounted), "6");
-  EXPECT_EQ(db.Exec("SELECT min(execution_time_ms) "
-                    "FROM metrics.execution_time_statistics"),
-            "0");
-}
-
-TEST(Capture, SurvivesTheDeletionOfItsProject) {
-  Database db;
-  db.Exec(kWorkflows);
-  db.Exec(kRun);
-  db.Exec("DELETE FROM projects");
-  db.Exec("SELECT metrics.fold()");
-  EXPECT_EQ(db.Exec(kCounted), "1");
-  EXPECT_EQ(db.Exec("SELECT count(*) FROM metrics.workflow_counters"), "1");
-}
-
-TEST(Partitions, AreMadeAheadWithoutHoldingUpWriters) {
-  Database db;
-  db.Exec(kWorkflows);
-  auto writer = db.Connect();
-  test::Exec(writer, std::string("BEGIN;") + kRun);
-  db.Exec("SET lock_timeout = '500ms'");
-  EXPECT_EQ(db.Exec("SELECT metrics.ensure_partitions(5)"), "3");
-  EXPECT_EQ(db.Exec("SELECT metrics.ensure_partitions(5)"), "0");
-  test::Exec(writer, "COMMIT");
-  EXPECT_EQ(db.Exec("SELECT count(*) "
-                    "FROM metrics.execution_time_statistics_default"),
-            "0");
-}
-
-TEST(Refresh, PacesItselfAndRecordsWhatItDid) {
-  Database db;
-  db.Exec(kWorkflows);
-  for (int i = 0; i < 20; ++i) db.Exec(kRun);
-  db.Exec("SELECT metrics.fold()");
-  EXPECT_EQ(db.Exec("SELECT metrics.refresh_if_due()"), "mv_workflow_metrics");
-  EXPECT_EQ(db.Exec("SELECT metrics.refresh_if_due() IS NULL"), "t");
-  EXPECT_EQ(db.Exec("SELECT sum(execution_count) = 20 AND "
-                    "sum(execution_count_1h) = 20 "
-                    "FROM metrics.mv_workflow_metrics"),
-            "t");
-  // A refresh that took 3 s may come again after 57 more, but no sooner.
-  db.Exec(
-      "UPDATE metrics.worker_tasks SET last_duration_ms = 3000, "
-      "last_attempt_at = now() - interval '50 seconds'");
-  EXPECT_EQ(db.Exec("SELECT metrics.refresh_if_due() IS NULL"), "t");
-  db.Exec(
-      "UPDATE metrics.worker_tasks "
-      "SET last_attempt_at = now() - interval '58 seconds'");
-  EXPECT_EQ(db.Exec("SELECT metrics.refresh_if_due()"), "mv_workflow_metrics");
-  EXPECT_EQ(db.Exec("SELECT count(*) FROM metrics.refresh_log "
-                    "WHERE task = 'mv_workflow_metrics' AND sqlstate IS NULL"),
-            "2");
-}
-
-TEST(Refresh, MatchesWhatTheRunsSay) {
-  Database db;
-  db.Exec(kWorkflows);
-  for (int i = 0; i < 200; ++i) db.Exec(kRun);
-  db.Exec("SELECT metrics.fold(); SELECT metrics.refresh_if_due()");
-  EXPECT_EQ(db.Exec(R"(
-      SELECT count(*) FROM metrics.mv_workflow_metrics AS m
-      JOIN (SELECT workflow_id, count(*) AS runs,
-                   avg((status = 'failed')::int)
-                       FILTER (WHERE status <> 'canceled') AS failure_rate,
-                   percentile_cont(0.95) WITHIN GROUP (ORDER BY
-                       metrics.run_duration_ms(started_at, finished_at))
-                       FILTER (WHERE status <> 'canceled') AS p95
-            FROM workflow_runs GROUP BY 1) AS r USING (workflow_id)
-      WHERE execution_count = runs AND execution_count_24h = runs
-        AND abs(failure_rate_1h - r.failure_rate) < 1e-9
-        AND abs(m.failure_rate - r.failure_rate) < 1e-9
-        AND abs(p95_duration - p95) < 1e-6
-        AND abs(success_rate + m.failure_rate - 1) < 1e-9)"),
-            "5");
-}
-
-TEST(Refresh, RecordsAFailureAndGoesOn) {
-  Database db;
-  db.Exec(
-      "ALTER MATERIALIZED VIEW metrics.mv_workflow_metrics "
-      "RENAME TO mv_away");
-  EXPECT_EQ(db.Exec("SELECT metrics.refresh_if_due()"), "mv_workflow_metrics");
-  EXPECT_EQ(db.Exec("SELECT failures_total FROM metrics.worker_tasks "
-                    "WHERE task = 'mv_workflow_metrics'"),
-            "1");
-  EXPECT_EQ(db.Exec("SELECT last_success_at IS NULL FROM metrics.worker_tasks "
-                    "WHERE task = 'mv_workflow_metrics'"),
-            "t");
 }
 
 }  // namespace
