@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <optional>
+#include <sstream>
 #include <thread>
 
 #include "tests/support/database.h"
@@ -104,6 +105,27 @@ TEST(Program, FoldsUnlessItIsToldNotTo) {
   }
   const Exporter exporter(db.Url(test::kExporter));
   EXPECT_TRUE(Await([&] { return db.Exec(counted) == "1"; }, 3s));
+}
+
+TEST(Program, SaysOnceWhatToDoWhereTheDataLayerIsMissing) {
+  Database db(test::Template::kFixture);
+  const Exporter exporter(db.Url(test::kOwner));
+  const std::string advice =
+      "install the data layer: meshhook-exporter migrate";
+  const auto tasks = [&exporter, &advice] {
+    int count = 0;
+    std::istringstream lines(exporter.err());
+    for (std::string line; std::getline(lines, line);) {
+      if (line.find("task failed") == line.npos) continue;
+      EXPECT_NE(line.find(advice), line.npos) << line;
+      ++count;
+    }
+    return count;
+  };
+  // The fold, and the first of the upkeeper's tasks, again and again.
+  EXPECT_TRUE(Await([&] { return tasks() >= 2; }));
+  std::this_thread::sleep_for(1500ms);
+  EXPECT_EQ(tasks(), 2);
 }
 
 TEST(Program, LogsJsonIfToldTo) {

@@ -92,6 +92,18 @@ TEST_F(Serve, GoesOnAfterGarbageAndClientsThatHangUp) {
   EXPECT_EQ(site_.Get("/metrics").status, 200);
 }
 
+TEST_F(Serve, KeepsAConnectionForTheNextRequest) {
+  const HttpConnection client(site_.port());
+  client.Send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(client.Readable(5000));
+  client.Send("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const auto answers = client.ReadToEnd();
+  EXPECT_EQ(answers.rfind("HTTP/1.1 200 OK\r\n", 0), 0u);
+  const size_t second = answers.find("HTTP/1.1 200 OK\r\n", 1);
+  ASSERT_NE(second, answers.npos) << answers;
+  EXPECT_NE(answers.find("\r\n\r\nok\n", second), answers.npos);
+}
+
 TEST_F(Serve, IsHealthyAndReadyWithItsDatabase) {
   EXPECT_EQ(site_.Get("/healthz").status, 200);
   EXPECT_EQ(site_.Get("/readyz").status, 200);

@@ -149,27 +149,6 @@ TEST(Worker, RecordsAFailureAndCatchesUp) {
   EXPECT_NE(log.find("sqlstate=55P03"), log.npos) << log;
 }
 
-TEST(Worker, LeavesADatabaseWithoutTheDataLayerAlone) {
-  Database db(test::Template::kFixture);
-  testing::internal::CaptureStderr();
-  {
-    const Working worker(db, meshhook::FoldTasks(), test::kOwner);
-    std::optional<Working> upkeeper(std::in_place, db, meshhook::UpkeepTasks(),
-                                    test::kOwner);
-    EXPECT_TRUE(Await([&] {
-      return db.Exec(
-                 "SELECT count(*) FROM pg_stat_activity "
-                 "WHERE application_name = 'meshhook-exporter' "
-                 "AND datname = current_database() "
-                 "AND query LIKE '%metrics.%'") != "0";
-    }));
-  }
-  const auto log = testing::internal::GetCapturedStderr();
-  EXPECT_NE(log.find("install the data layer: meshhook-exporter migrate"),
-            log.npos)
-      << log;
-}
-
 TEST(Worker, EndsAtOnceInTheMiddleOfATask) {
   Database db;
   const auto sleeping =
