@@ -148,12 +148,14 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
   for (const auto& address : options_.listen_addresses) {
     ports += (ports.empty() ? "" : ",") + CivetWebPort(address);
   }
+  // A client that says nothing holds a thread until the request's time is over,
+  // and a scrape must not find them all held.
   const std::array<const char*, 13> settings{"listening_ports",
                                              ports.c_str(),
                                              "num_threads",
-                                             "8",
+                                             "32",
                                              "request_timeout_ms",
-                                             "10000",
+                                             "3000",
                                              "max_request_size",
                                              "8192",
                                              "enable_directory_listing",

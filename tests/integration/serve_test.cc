@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <thread>
 
@@ -102,6 +103,17 @@ TEST_F(Serve, KeepsAConnectionForTheNextRequest) {
   const size_t second = answers.find("HTTP/1.1 200 OK\r\n", 1);
   ASSERT_NE(second, answers.npos) << answers;
   EXPECT_NE(answers.find("\r\n\r\nok\n", second), answers.npos);
+}
+
+TEST_F(Serve, AnswersThoughManyClientsSayNothing) {
+  std::vector<std::unique_ptr<HttpConnection>> silent;
+  for (int i = 0; i < 20; ++i) {
+    silent.push_back(std::make_unique<HttpConnection>(site_.port()));
+  }
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_EQ(site_.Get("/healthz").status, 200);
+  EXPECT_LT(std::chrono::steady_clock::now() - started,
+            std::chrono::milliseconds(1500));
 }
 
 TEST_F(Serve, IsHealthyAndReadyWithItsDatabase) {
