@@ -67,7 +67,10 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
       ->delimiter(',')
       ->allow_extra_args(false);
   Add(app, "web.telemetry-path", options.http.telemetry_path,
-      "where the metrics are");
+      "where the metrics are")
+      ->check([](const std::string& path) {
+        return path.rfind('/', 0) == 0 ? "" : "must begin with /";
+      });
   double scrape_timeout = 10;
   Add(app, "scrape.timeout", scrape_timeout,
       "most seconds a scrape may take; Prometheus' own limit counts if it is "

@@ -152,6 +152,7 @@ TEST(Options, AreRefusedInOneLineThatNamesThem) {
            {{"--no-collector.lock"}, "--no-collector.lock"},
            {{"--log.level=loud"}, "--log.level"},
            {{"--log.format=xml"}, "--log.format"},
+           {{"--web.telemetry-path=metrics"}, "--web.telemetry-path"},
            {{"--scrape.timeout=0"}, "--scrape.timeout"},
            {{"--scrape.timeout=soon"}, "--scrape.timeout"},
            {{"migrate", "--lock-wait=long"}, "--lock-wait"},
