@@ -129,7 +129,12 @@ int main(int argc, char** argv) {
   try {
     const auto options = meshhook::ParseOptions(argc, argv);
     if (!options) return 0;
-    meshhook::log::Configure(options->log_level, options->log_format);
+    // What is wrong `check` says itself.
+    const bool quiet = options->command == meshhook::Command::kCheck &&
+                       options->log_level != meshhook::log::Level::kDebug;
+    meshhook::log::Configure(
+        quiet ? meshhook::log::Level::kError : options->log_level,
+        options->log_format);
     return meshhook::Run(*options);
   } catch (const meshhook::UsageError& error) {
     return Complain(error.what(), error.remedy());

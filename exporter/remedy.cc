@@ -13,7 +13,7 @@ struct Advice {
 };
 
 // The first whose sign fits is given, so the special ones stand first.
-constexpr std::array<Advice, 23> kAdvice{{
+constexpr auto kAdvice = std::to_array<Advice>({
     {"password authentication failed",
      "check the password in the connection settings; to set it: ALTER ROLE "
      "meshhook_exporter PASSWORD '…'"},
@@ -44,6 +44,8 @@ constexpr std::array<Advice, 23> kAdvice{{
     {"role \"",
      "create the role: meshhook-exporter migrate, run as the owner of "
      "MeshHook's tables, does it"},
+    {"permission denied for database",
+     "as its owner: GRANT CONNECT ON DATABASE … TO meshhook_exporter"},
     {"database \"", "check the database name at the end of the URL"},
     {"relation \"metrics.",
      "install the data layer: meshhook-exporter migrate"},
@@ -62,7 +64,7 @@ constexpr std::array<Advice, 23> kAdvice{{
     {"55P03", "find who holds the lock: SELECT * FROM pg_locks WHERE granted"},
     {"57014", "the server is busy; --scrape.timeout sets the time allowed"},
     {"25006", "this is a standby: migrate on the primary"},
-}};
+});
 
 }  // namespace
 

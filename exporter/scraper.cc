@@ -113,7 +113,6 @@ std::string Scraper::Collect(pg::Deadline deadline) {
     CollectAll(deadline, run);
     run.status.up = true;
   } catch (const pg::Error& error) {
-    run.page.clear();
     NoteUnreachable(error, run);
   }
   run.took = pg::Clock::now() - started;

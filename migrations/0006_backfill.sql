@@ -11,9 +11,10 @@ CREATE TABLE metrics.backfill_state (
 );
 
 -- Takes the next `batch_size` runs in the order of their ids; returns how many
--- runs it looked at, 0 once there are none left. A run that finished before
--- `installed_at` by its own clock, yet after it in truth, has a fact from the
--- trigger already: the partial index that 0007 makes finds it.
+-- runs it looked at, 0 once there are none left. What finished since the
+-- trigger was there has a fact, by the same transaction; so a finished run that
+-- has none finished before, whatever its clock says. Two questions, as each has
+-- its own index: the partial one of 0007, and the one on created_at.
 CREATE FUNCTION metrics.backfill(batch_size int DEFAULT 10000) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = '' SET plan_cache_mode = force_custom_plan SET jit = off
@@ -45,11 +46,14 @@ BEGIN
                ended_at
         FROM batch
         WHERE status IN ('succeeded', 'failed', 'canceled')
-          AND ended_at < state.installed_at
           AND NOT EXISTS (
               SELECT FROM metrics.execution_time_statistics AS known
               WHERE known.run_id = batch.id
                 AND known.created_at < state.installed_at)
+          AND NOT EXISTS (
+              SELECT FROM metrics.execution_time_statistics AS known
+              WHERE known.run_id = batch.id
+                AND known.created_at >= state.installed_at)
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM batch), (SELECT count(*) FROM facts),

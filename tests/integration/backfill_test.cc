@@ -198,4 +198,15 @@ TEST_F(Backfill, CanBeLeftForLater) {
             "t");
 }
 
+TEST_F(Backfill, CountsOnceARunWhoseClockRanAhead) {
+  db_.Exec(R"(
+      INSERT INTO workflow_runs
+          (project_id, workflow_id, status, started_at, finished_at)
+      SELECT project_id, id, 'failed', now(), now() + interval '1 hour'
+      FROM workflow_definitions)");
+  Install();
+  RunInBatchesOf(2);
+  ExpectExact();
+}
+
 }  // namespace
