@@ -153,7 +153,7 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
   const std::array<const char*, 13> settings{"listening_ports",
                                              ports.c_str(),
                                              "num_threads",
-                                             "32",
+                                             "16",
                                              "request_timeout_ms",
                                              "3000",
                                              "max_request_size",

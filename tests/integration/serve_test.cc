@@ -107,7 +107,7 @@ TEST_F(Serve, KeepsAConnectionForTheNextRequest) {
 
 TEST_F(Serve, AnswersThoughManyClientsSayNothing) {
   std::vector<std::unique_ptr<HttpConnection>> silent;
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 12; ++i) {
     silent.push_back(std::make_unique<HttpConnection>(site_.port()));
   }
   const auto started = std::chrono::steady_clock::now();
