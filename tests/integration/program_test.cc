@@ -11,6 +11,7 @@
 
 #include "tests/support/database.h"
 #include "tests/support/exporter.h"
+#include "tests/support/runs.h"
 #include "tests/support/server.h"
 
 namespace {
@@ -22,11 +23,6 @@ using test::Database;
 using test::Exporter;
 using test::SampleSum;
 
-constexpr auto kWorkflow = R"(
-    INSERT INTO projects (id, owner, name)
-    VALUES ('00000000-0000-0000-0000-00000000000a', gen_random_uuid(), 'P');
-    INSERT INTO workflow_definitions (project_id, slug, name)
-    VALUES ('00000000-0000-0000-0000-00000000000a', 'w', 'w'))";
 constexpr auto kRun = R"(
     INSERT INTO workflow_runs (project_id, workflow_id, status, finished_at)
     SELECT project_id, id, 'failed', now() FROM workflow_definitions)";
@@ -93,7 +89,7 @@ TEST(Program, EndsInTheMiddleOfAScrape) {
 
 TEST(Program, FoldsUnlessItIsToldNotTo) {
   Database db;
-  db.Exec(kWorkflow);
+  db.Exec(test::kOneWorkflow);
   db.Exec(kRun);
   const auto counted =
       "SELECT coalesce(sum(failure_count), 0) FROM "
@@ -144,7 +140,7 @@ TEST(Program, LogsJsonIfToldTo) {
 
 TEST(Program, LosesAndDoublesNothingWhenItIsKilledAgainAndAgain) {
   Database db;
-  db.Exec(kWorkflow);
+  db.Exec(test::kOneWorkflow);
   std::atomic<bool> stop{false};
   std::thread writer([&] {
     auto session = db.Connect();

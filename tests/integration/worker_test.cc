@@ -13,6 +13,7 @@
 
 #include "tests/support/database.h"
 #include "tests/support/process.h"
+#include "tests/support/runs.h"
 
 namespace {
 
@@ -23,11 +24,6 @@ using meshhook::pg::Interrupt;
 using test::Await;
 using test::Database;
 
-constexpr auto kWorkflow = R"(
-    INSERT INTO projects (id, owner, name)
-    VALUES ('00000000-0000-0000-0000-00000000000a', gen_random_uuid(), 'P');
-    INSERT INTO workflow_definitions (project_id, slug, name)
-    VALUES ('00000000-0000-0000-0000-00000000000a', 'w', 'w'))";
 constexpr auto kRun = R"(
     INSERT INTO workflow_runs (project_id, workflow_id, status, finished_at)
     SELECT project_id, id, 'succeeded', now() FROM workflow_definitions)";
@@ -80,7 +76,7 @@ class SilentPort {
 
 TEST(Worker, FoldsARunWithinTwoSeconds) {
   Database db;
-  db.Exec(kWorkflow);
+  db.Exec(test::kOneWorkflow);
   const Working worker(db, meshhook::FoldTasks());
   for (const char* counted : {"1", "2", "3"}) {
     db.Exec(kRun);
@@ -90,7 +86,7 @@ TEST(Worker, FoldsARunWithinTwoSeconds) {
 
 TEST(Worker, RefreshesAndMaintains) {
   Database db;
-  db.Exec(kWorkflow);
+  db.Exec(test::kOneWorkflow);
   db.Exec(kRun);
   db.Exec("SELECT metrics.fold()");
   const Working worker(db, meshhook::UpkeepTasks());
@@ -106,7 +102,7 @@ TEST(Worker, RefreshesAndMaintains) {
 
 TEST(Worker, GoesOnAfterItsSessionWasTerminated) {
   Database db;
-  db.Exec(kWorkflow);
+  db.Exec(test::kOneWorkflow);
   const Working worker(db, meshhook::FoldTasks());
   for (const char* counted : {"1", "2"}) {
     db.Exec(kRun);
@@ -124,7 +120,7 @@ TEST(Worker, GoesOnAfterItsSessionWasTerminated) {
 
 TEST(Worker, RecordsAFailureAndCatchesUp) {
   Database db;
-  db.Exec(kWorkflow);
+  db.Exec(test::kOneWorkflow);
   db.Exec(kRun);
   auto holder = db.Connect();
   test::Exec(holder, "BEGIN; LOCK TABLE metrics.workflow_run_metrics");

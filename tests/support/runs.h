@@ -4,6 +4,13 @@
 
 namespace test {
 
+// One project with one workflow.
+inline constexpr auto kOneWorkflow = R"(
+    INSERT INTO public.projects (id, owner, name)
+    VALUES ('00000000-0000-0000-0000-00000000000a', gen_random_uuid(), 'P');
+    INSERT INTO public.workflow_definitions (project_id, slug, name)
+    VALUES ('00000000-0000-0000-0000-00000000000a', 'w', 'w'))";
+
 // One project with five workflows.
 inline constexpr auto kWorkflows = R"(
     INSERT INTO public.projects (id, owner, name)
