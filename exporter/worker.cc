@@ -32,14 +32,22 @@ std::vector<Task> FoldTasks() {
   return {{.name = "fold",
            .query = OnPrimary("metrics.fold(200000) >= 200000"),
            .interval = 1s,
+           .timeout = 120s},
+          {.name = "steps",
+           .query = OnPrimary("metrics.fold_steps(2000) >= 2000"),
+           .interval = 1s,
            .timeout = 120s}};
 }
 
 std::vector<Task> UpkeepTasks() {
-  return {{.name = "maintenance",
-           .query = OnPrimary("metrics.maintain() < 0"),
+  return {{.name = "trends",
+           .query = OnPrimary("metrics.fold_trends(200000) >= 200000"),
+           .interval = 10s,
+           .timeout = 120s},
+          {.name = "maintenance",
+           .query = OnPrimary("metrics.maintain() > 0"),
            .interval = 1h,
-           .timeout = 60s},
+           .timeout = 120s},
           {.name = "",
            .query = OnPrimary("metrics.refresh_if_due() IS NOT NULL"),
            .interval = 1s,
@@ -93,14 +101,13 @@ void Worker::RunTask(Scheduled& scheduled) {
   const pg::Guard guard{.statement_timeout = task.timeout,
                         .lock_timeout = kLockTimeout,
                         .read_only = false};
-  bool more = true;
-  while (more && !interrupt_->fired()) {
-    const auto started = pg::Clock::now();
-    const auto result = connection_->Run(
-        {task.query, {}}, guard, pg::Clock::now() + task.timeout + kGrace);
-    scheduled.due = started + task.interval;
-    more = result.Text(0, 0) == "t";
-  }
+  const auto started = pg::Clock::now();
+  const auto result =
+      connection_->Run({task.query, {}}, guard, started + task.timeout + kGrace);
+  const auto ended = pg::Clock::now();
+  // A backlog leaves the server, and this thread's other tasks, half the time.
+  scheduled.due = result.Text(0, 0) == "t" ? ended + (ended - started)
+                                           : started + task.interval;
 }
 
 void Worker::NoteFailure(Scheduled& scheduled, const pg::Error& error) {

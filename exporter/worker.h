@@ -18,7 +18,7 @@
 namespace meshhook {
 
 // A function to call. Its query gives one boolean: true means that there is
-// more to do at once.
+// more to do.
 struct Task {
   std::string name;  // as in metrics.worker_tasks; "" records its own failures
   std::string query;
@@ -26,9 +26,10 @@ struct Task {
   std::chrono::milliseconds timeout;
 };
 
-// The fold, each second: a short task that must not wait for the others.
+// The folds of runs and of steps, each second: short tasks that must not wait
+// for the others.
 std::vector<Task> FoldTasks();
-// Refreshes and housekeeping, which may take long.
+// Trends, refreshes and housekeeping, which may take long.
 std::vector<Task> UpkeepTasks();
 
 // One thread with one connection, which works through its tasks.
