@@ -62,7 +62,7 @@ TEST(Program, EndsWhileAClientKeepsItsConnection) {
 TEST(Program, EndsInTheMiddleOfARefreshAndCancelsIt) {
   Database db;
   db.Exec(R"(
-      DROP MATERIALIZED VIEW metrics.mv_workflow_metrics;
+      DROP MATERIALIZED VIEW metrics.mv_workflow_metrics CASCADE;
       CREATE MATERIALIZED VIEW metrics.mv_workflow_metrics AS
       SELECT pg_sleep(60) IS NULL AS x WITH NO DATA)");
   Exporter exporter(db.Url(test::kExporter));
@@ -118,7 +118,7 @@ TEST(Program, SaysOnceWhatToDoWhereTheDataLayerIsMissing) {
     }
     return count;
   };
-  // The fold, and the first of the upkeeper's tasks, again and again.
+  // Once for each of the two sessions that work, whatever is tried again.
   EXPECT_TRUE(Await([&] { return tasks() >= 2; }));
   std::this_thread::sleep_for(1500ms);
   EXPECT_EQ(tasks(), 2);
