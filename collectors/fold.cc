@@ -14,7 +14,7 @@ Collector Fold() {
       .summary = "facts in the aggregates, and those that wait, by stream",
       .query =
           "SELECT consumer AS stream, facts_total, "
-          "metrics.pending_facts(consumer, 1000000) AS pending "
+          "metrics.pending_facts(consumer, 100000) AS pending "
           "FROM metrics.fold_state",
       .labels = {"stream"},
       .metrics = {{.name = "meshhook_fold_facts_total",
@@ -23,7 +23,7 @@ Collector Fold() {
                    .column = "facts_total"},
                   {.name = "meshhook_fold_pending_facts",
                    .type = MetricType::Gauge,
-                   .help = "Finished runs that wait, counted up to a million.",
+                   .help = "Finished runs that wait, counted up to 100,000.",
                    .column = "pending"}},
   };
 }
