@@ -29,14 +29,65 @@ Collector Locks();
 Collector StatUserTables();
 Collector StatioUserTables();
 Collector StatStatements();
+Collector Replication();
+Collector StatReplication();
+Collector ReplicationSlots();
+Collector StatWalReceiver();
+Collector Wal();
+Collector StatArchiver();
+Collector XlogLocation();
+Collector StatBgwriter();
+Collector StatCheckpointer();
+Collector StatDatabaseConflicts();
+Collector StatActivityAutovacuum();
+Collector StatProgressVacuum();
+Collector LongRunningTransactions();
+Collector DatabaseWraparound();
+Collector ProcessIdle();
+Collector StatioUserIndexes();
+Collector BuffercacheSummary();
+Collector Roles();
+Collector Settings();
+Collector Postmaster();
 
 inline std::vector<Collector> All() {
-  return {WorkflowRuns(),     WorkflowWindows(), WorkflowInfo(),
-          WorkflowActive(),   Steps(),           WorkflowSteps(),
-          FailureHotspots(),  Worker(),          Fold(),
-          StatActivity(),     Connections(),     StatDatabase(),
-          Database(),         Locks(),           StatUserTables(),
-          StatioUserTables(), StatStatements()};
+  return {WorkflowRuns(),
+          WorkflowWindows(),
+          WorkflowInfo(),
+          WorkflowActive(),
+          Steps(),
+          WorkflowSteps(),
+          FailureHotspots(),
+          Worker(),
+          Fold(),
+          StatActivity(),
+          Connections(),
+          StatDatabase(),
+          Database(),
+          Locks(),
+          StatUserTables(),
+          StatioUserTables(),
+          StatStatements(),
+          Replication(),
+          StatReplication(),
+          ReplicationSlots(),
+          StatWalReceiver(),
+          Wal(),
+          StatArchiver(),
+          XlogLocation(),
+          StatBgwriter(),
+          StatCheckpointer(),
+          StatDatabaseConflicts(),
+          StatActivityAutovacuum(),
+          StatProgressVacuum(),
+          LongRunningTransactions(),
+          DatabaseWraparound(),
+          ProcessIdle(),
+          StatioUserIndexes(),
+          BuffercacheSummary(),
+          Roles(),
+          Settings(),
+          Postmaster()};
 }
 
 }  // namespace meshhook::collectors

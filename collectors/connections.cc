@@ -13,8 +13,7 @@ Collector Connections() {
       .name = "connections",
       .summary = "client connections against the limit",
       .query = R"(
-        SELECT max_connections, reserved,
-               max_connections - reserved - coalesce(
+        SELECT max_connections - reserved - coalesce(
                    current_setting('reserved_connections', true)::int, 0)
                    AS usable,
                (SELECT count(*) FROM pg_stat_activity
@@ -30,15 +29,7 @@ Collector Connections() {
                   {.name = "pg_client_connections_limit",
                    .type = MetricType::Gauge,
                    .help = "Connections that ordinary roles can have in all.",
-                   .column = "usable"},
-                  {.name = "pg_settings_max_connections",
-                   .type = MetricType::Gauge,
-                   .help = "Server setting max_connections.",
-                   .column = "max_connections"},
-                  {.name = "pg_settings_superuser_reserved_connections",
-                   .type = MetricType::Gauge,
-                   .help = "Server setting superuser_reserved_connections.",
-                   .column = "reserved"}},
+                   .column = "usable"}},
   };
 }
 

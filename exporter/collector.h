@@ -6,6 +6,7 @@
 #include <prometheus/client_metric.h>
 #include <prometheus/metric_type.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ struct Metric {
   // a bound; these are the array of its bounds and the sum.
   std::string bounds_column = {};
   std::string sum_column = {};
+  // Its own columns copied into labels, where not those of the collector.
+  std::optional<std::vector<std::string>> label_columns = {};
+  // A column whose text is put behind `name`, where the server names things.
+  std::string name_column = {};
 };
 
 // A query for servers of this version and newer.
@@ -43,6 +48,10 @@ struct Collector {
   std::vector<Variant> variants = {};
   // Needs this extension, whose schema replaces @extschema@ in the query.
   std::string extension = {};
+  // Older servers do not have what it reads.
+  int min_server_version = 0;
+  // Whether it runs unless told otherwise.
+  bool on = true;
 };
 
 // The query for a server of that version.

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace meshhook {
@@ -14,13 +15,19 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
+struct LabelColumn {
+  std::string name;
+  int column;
+};
+
 // A metric with its columns found.
 struct Bound {
   const Metric* metric;
-  size_t family;
   int column;
   int bounds_column;
   int sum_column;
+  int name_column;
+  std::vector<LabelColumn> labels;
 };
 
 int Find(const pg::Result& rows, const std::string& column) {
@@ -106,6 +113,18 @@ bool Fill(const pg::Result& rows, int row, const Bound& bound,
   return true;
 }
 
+// Families by name, in the order of their first metric.
+struct Families {
+  std::vector<MetricFamily> all;
+  std::unordered_map<std::string, size_t> by_name;
+
+  size_t At(const std::string& name, const Metric& metric) {
+    const auto [place, added] = by_name.emplace(name, all.size());
+    if (added) all.push_back({name, metric.help, metric.type, {}});
+    return place->second;
+  }
+};
+
 // Two rows with the same labels would make Prometheus refuse the whole page.
 void RefuseDuplicates(const std::vector<MetricFamily>& families) {
   for (const auto& family : families) {
@@ -137,44 +156,52 @@ const std::string& QueryFor(const Collector& collector, int server_version) {
 
 std::vector<MetricFamily> ToFamilies(const Collector& collector,
                                      const pg::Result& rows) {
-  std::vector<MetricFamily> families;
   std::vector<Bound> bound;
   for (const auto& metric : collector.metrics) {
-    size_t family = 0;
-    while (family < families.size() && families[family].name != metric.name) {
-      ++family;
-    }
-    if (family == families.size()) {
-      families.push_back({metric.name, metric.help, metric.type, {}});
-    }
     const bool histogram = metric.type == MetricType::Histogram;
-    bound.push_back({&metric, family, Find(rows, metric.column),
-                     histogram ? Find(rows, metric.bounds_column) : -1,
-                     histogram ? Find(rows, metric.sum_column) : -1});
-  }
-  std::vector<int> label_columns;
-  for (const auto& label : collector.labels) {
-    label_columns.push_back(Find(rows, label));
+    bound.push_back(
+        {.metric = &metric,
+         .column = Find(rows, metric.column),
+         .bounds_column = histogram ? Find(rows, metric.bounds_column) : -1,
+         .sum_column = histogram ? Find(rows, metric.sum_column) : -1,
+         .name_column =
+             metric.name_column.empty() ? -1 : Find(rows, metric.name_column),
+         .labels = {}});
+    for (const auto& label : metric.label_columns.value_or(collector.labels)) {
+      bound.back().labels.push_back({label, Find(rows, label)});
+    }
   }
 
+  Families families;
+  std::vector<size_t> fixed;  // the family of each metric that has one name
+  for (const auto& metric : bound) {
+    fixed.push_back(metric.name_column < 0
+                        ? families.At(metric.metric->name, *metric.metric)
+                        : 0);
+  }
   for (int row = 0; row < rows.rows(); ++row) {
-    for (const auto& metric : bound) {
+    for (size_t i = 0; i < bound.size(); ++i) {
+      const auto& metric = bound[i];
       ClientMetric sample;
       if (!Fill(rows, row, metric, sample)) continue;
-      sample.label.reserve(collector.labels.size() +
-                           metric.metric->labels.size());
-      for (size_t i = 0; i < label_columns.size(); ++i) {
-        sample.label.push_back(
-            {collector.labels[i], rows.Text(row, label_columns[i])});
+      sample.label.reserve(metric.labels.size() + metric.metric->labels.size());
+      for (const auto& label : metric.labels) {
+        sample.label.push_back({label.name, rows.Text(row, label.column)});
       }
       for (const auto& label : metric.metric->labels) {
         sample.label.push_back(label);
       }
-      families[metric.family].metric.push_back(std::move(sample));
+      const size_t family =
+          metric.name_column < 0
+              ? fixed[i]
+              : families.At(
+                    metric.metric->name + rows.Text(row, metric.name_column),
+                    *metric.metric);
+      families.all[family].metric.push_back(std::move(sample));
     }
   }
-  RefuseDuplicates(families);
-  return families;
+  RefuseDuplicates(families.all);
+  return std::move(families.all);
 }
 
 }  // namespace meshhook

@@ -92,10 +92,12 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
   for (const auto& collector : collectors) {
     const std::string flag = "collector." + collector.name;
     app.add_flag("--" + flag + ",!--no-" + flag,
-                 enabled.emplace(collector.name, true).first->second,
-                 collector.summary)
+                 enabled.emplace(collector.name, collector.on).first->second,
+                 collector.summary + (collector.on ? "" : " (off)"))
         ->envname(EnvironmentName(flag))
-        ->group("Collectors, all on; --no-collector.NAME switches one off");
+        ->group(
+            "Collectors; --no-collector.NAME switches one off, "
+            "--collector.NAME on");
   }
 
   app.add_subcommand("serve", "serve HTTP and keep the data fresh (default)");

@@ -33,10 +33,11 @@ std::string MetricsReference(const std::vector<Collector>& collectors) {
     for (const auto& metric : collector.metrics) {
       if (metric.name == previous) continue;
       previous = metric.name;
-      auto labels = collector.labels;
+      auto labels = metric.label_columns.value_or(collector.labels);
       for (const auto& label : metric.labels) labels.push_back(label.name);
-      table +=
-          Row(metric.name, metric.type, labels, collector.name, metric.help);
+      table += Row(
+          metric.name + (metric.name_column.empty() ? "" : "…"), metric.type,
+          labels, collector.name + (collector.on ? "" : " (off)"), metric.help);
     }
   }
   for (const auto& metric : SelfMetrics()) {

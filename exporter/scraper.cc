@@ -19,7 +19,7 @@ constexpr std::chrono::seconds kLearnInterval{60};
 
 constexpr auto kVersionQuery =
     "SELECT current_setting('server_version_num'), version(), "
-    "current_setting('server_version')";
+    "current_setting('server_version'), quote_literal($1)";
 constexpr auto kExtensionsQuery =
     "SELECT extname, quote_ident(nspname) "
     "FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace";
@@ -136,12 +136,14 @@ void Scraper::Connect(pg::Deadline deadline) {
 }
 
 void Scraper::Learn(pg::Deadline deadline) {
-  const auto outcomes =
-      connection_->Flight({{kVersionQuery, {}}, {kExtensionsQuery, {}}},
-                          GuardFor(deadline), deadline);
+  const auto outcomes = connection_->Flight(
+      {{kVersionQuery, {connection_->host() + ":" + connection_->port()}},
+       {kExtensionsQuery, {}}},
+      GuardFor(deadline), deadline);
   const auto& version = outcomes[0].rows();
   server_.version = std::stoi(version.Text(0, 0));
   server_.full_version = version.Text(0, 1);
+  server_.literal = version.Text(0, 3);
   // Debian adds its own name behind the number.
   server_.short_version =
       version.Text(0, 2).substr(0, version.Text(0, 2).find(' '));
@@ -169,6 +171,14 @@ void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
   for (size_t i = 0; i < collectors_.size(); ++i) {
     const Collector& collector = collectors_[i];
     std::string query = QueryFor(collector, server_.version);
+    ReplaceAll(query, "@server@", server_.literal);
+    if (server_.version < collector.min_server_version) {
+      missing_.insert_or_assign(
+          collector.name,
+          pg::Error("it needs PostgreSQL " +
+                        std::to_string(collector.min_server_version / 10000),
+                    "", "switch off with --no-collector." + collector.name));
+    }
     if (!collector.extension.empty()) {
       const auto schema = server_.extension_schemas.find(collector.extension);
       if (schema == server_.extension_schemas.end()) {

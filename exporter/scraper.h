@@ -57,6 +57,7 @@ class Scraper {
     int version = 0;
     std::string full_version;
     std::string short_version;
+    std::string literal;  // host:port, quoted for SQL
     std::map<std::string, std::string> extension_schemas;  // quoted
   };
 
