@@ -143,6 +143,28 @@ TEST(ToFamilies, TellsSeriesApartWhoseLabelsOnlyRunTogetherAlike) {
       "");
 }
 
+TEST(ToFamilies, GivesAMetricLabelsOfItsOwn) {
+  auto own = Gauge();
+  own.label_columns = {"m"};
+  const auto families =
+      ToFamilies(Of({own}), Rows({"l", "m", "v"}, {{"a", "b", "1"}}));
+  ASSERT_EQ(families[0].metric[0].label.size(), 1u);
+  EXPECT_EQ(families[0].metric[0].label[0].name, "m");
+  EXPECT_EQ(families[0].metric[0].label[0].value, "b");
+}
+
+TEST(ToFamilies, TakesTheNameFromAColumn) {
+  auto named = Gauge();
+  named.name_column = "n";
+  const auto families = ToFamilies(
+      Of({named}, {}),
+      Rows({"n", "v"}, {{"_a", "1"}, {"_b", "2"}, {"_a", std::nullopt}}));
+  ASSERT_EQ(families.size(), 2u);
+  EXPECT_EQ(families[0].name, "g_a");
+  EXPECT_EQ(families[1].name, "g_b");
+  EXPECT_EQ(families[1].metric[0].gauge.value, 2);
+}
+
 TEST(ToFamilies, MergesMetricsOfOneNameByTheirFixedLabels) {
   auto good = Gauge("good");
   good.labels = {{"status", "good"}};

@@ -53,6 +53,14 @@ class Variable {
   const char* const name_;
 };
 
+// The collectors that run unless told otherwise.
+size_t OnByDefault() {
+  const auto all = meshhook::collectors::All();
+  return static_cast<size_t>(
+      std::count_if(all.begin(), all.end(),
+                    [](const auto& collector) { return collector.on; }));
+}
+
 TEST(Options, HaveDefaults) {
   const auto options = Given({});
   EXPECT_EQ(options.command, Command::kServe);
@@ -61,7 +69,7 @@ TEST(Options, HaveDefaults) {
   EXPECT_EQ(options.http.scrape_timeout, 10s);
   EXPECT_EQ(options.log_level, meshhook::log::Level::kInfo);
   EXPECT_EQ(options.log_format, meshhook::log::Format::kLogfmt);
-  EXPECT_EQ(options.collectors.size(), meshhook::collectors::All().size());
+  EXPECT_EQ(options.collectors.size(), OnByDefault());
   EXPECT_TRUE(options.worker);
   EXPECT_TRUE(options.backfill);
   EXPECT_FALSE(options.print_script);
@@ -96,7 +104,14 @@ TEST(Options, SwitchCollectorsOff) {
   EXPECT_FALSE(Has(options, "locks"));
   EXPECT_FALSE(Has(options, "workflow_info"));
   EXPECT_TRUE(Has(options, "database"));
-  EXPECT_EQ(options.collectors.size(), meshhook::collectors::All().size() - 2);
+  EXPECT_EQ(options.collectors.size(), OnByDefault() - 2);
+}
+
+TEST(Options, SwitchOnACollectorThatIsOff) {
+  EXPECT_FALSE(Has(Given({}), "process_idle"));
+  const auto options = Given({"--collector.process_idle"});
+  EXPECT_TRUE(Has(options, "process_idle"));
+  EXPECT_EQ(options.collectors.size(), OnByDefault() + 1);
 }
 
 TEST(Options, SwitchTheWorkerAndTheBackfillOff) {
