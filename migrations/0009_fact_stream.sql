@@ -169,7 +169,8 @@ BEGIN
     SELECT xact_id INTO horizon
     FROM metrics.execution_time_statistics
     WHERE xact_id >= state.next_xid
-    ORDER BY xact_id OFFSET max_facts LIMIT 1;
+    ORDER BY xact_id
+    OFFSET greatest(least(coalesce(max_facts, 200000), 1000000), 0) LIMIT 1;
 
     -- One statement, hence one snapshot: what it stores is what it saw.
     RETURN QUERY
@@ -233,3 +234,6 @@ CREATE OR REPLACE FUNCTION metrics.pending_facts(most int DEFAULT 1000000)
 RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT metrics.pending_facts('runs', most) $$;
+
+-- Not left to 0018: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;
