@@ -98,8 +98,7 @@ BEGIN
 END $$;
 
 ALTER TABLE metrics.worker_tasks ADD COLUMN last_rows bigint;
-INSERT INTO metrics.worker_tasks (task)
-VALUES ('trends'), ('steps'), ('mv_step_latency'), ('mv_failure_hotspots');
+INSERT INTO metrics.worker_tasks (task) VALUES ('trends'), ('steps');
 
 -- Writes down that a task ran, and how it ended. Only of tasks there are, and
 -- of no more than a day, whatever the caller says.

@@ -238,5 +238,7 @@ BEGIN
     RETURN folded;
 END $$;
 
+SELECT metrics.add_consumer('trends');
+
 -- Not left to 0018: whoever may use the schema could call it until then.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

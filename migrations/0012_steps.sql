@@ -356,5 +356,7 @@ BEGIN
     RETURN coalesce(cardinality(finishes), 0);
 END $$;
 
+SELECT metrics.add_consumer('steps');
+
 -- Not left to 0018: whoever may use the schema could call it until then.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

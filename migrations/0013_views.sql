@@ -146,6 +146,7 @@ CREATE INDEX mv_workflow_metrics_project_id
     ON metrics.mv_workflow_metrics (project_id);
 CREATE INDEX mv_workflow_metrics_last_updated
     ON metrics.mv_workflow_metrics (last_updated);
+GRANT SELECT ON metrics.mv_workflow_metrics TO meshhook_exporter;
 
 -- The last 24 whole hours and the current one.
 CREATE MATERIALIZED VIEW metrics.mv_step_latency AS
@@ -294,6 +295,9 @@ BEGIN
     END;
     RETURN due;
 END $$;
+
+INSERT INTO metrics.worker_tasks (task)
+VALUES ('mv_step_latency'), ('mv_failure_hotspots');
 
 -- Not left to 0018: whoever may use the schema could call it until then.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;
