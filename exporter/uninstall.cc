@@ -138,7 +138,7 @@ constexpr auto kWhatNeedsRoles = R"(
                       ours.rolname, datname)
         FROM pg_stat_activity JOIN ours ON usesysid = ours.oid
         UNION ALL
-        SELECT format('role %s is a member (REVOKE %1$s.%s FROM it)',
+        SELECT format('role %s is a member (REVOKE %s FROM it)',
                       member::regrole, ours.rolname)
         FROM pg_auth_members JOIN ours ON roleid = ours.oid
         WHERE NOT admin_option
