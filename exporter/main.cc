@@ -16,6 +16,7 @@
 #include "exporter/options.h"
 #include "exporter/reference.h"
 #include "exporter/remedy.h"
+#include "exporter/uninstall.h"
 #include "exporter/version.h"
 #include "exporter/worker.h"
 
@@ -72,6 +73,14 @@ int Serve(const Conninfo& conninfo, const Options& options) {
 }
 
 int RunMigrate(const Options& options) {
+  const auto progress = [](const std::string& line) {
+    std::cout << line << std::endl;
+  };
+  if (options.uninstall) {
+    Uninstall(Conninfo::FromEnvironment(ProcessEnvironment()),
+              options.lock_patience, progress);
+    return 0;
+  }
   const auto migrations = options.migrations_directory.empty()
                               ? EmbeddedMigrations()
                               : ReadMigrations(options.migrations_directory);
@@ -80,9 +89,6 @@ int RunMigrate(const Options& options) {
     return 0;
   }
   const auto conninfo = Conninfo::FromEnvironment(ProcessEnvironment());
-  const auto progress = [](const std::string& line) {
-    std::cout << line << std::endl;
-  };
   Migrate(conninfo, migrations, options.lock_patience, progress);
   if (options.backfill) Backfill(conninfo, progress);
   return 0;

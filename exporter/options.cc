@@ -101,7 +101,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
   app.add_subcommand("serve", "serve HTTP and keep the data fresh (default)");
   auto* migrate = app.add_subcommand(
       "migrate",
-      "install or update the data layer; connect as the owner of "
+      "install, update or remove the data layer; connect as the owner of "
       "MeshHook's tables");
   migrate->add_option("--dir", options.migrations_directory,
                       "apply the files of this folder, not those built in");
@@ -109,6 +109,9 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
                     "print the script for psql and change nothing");
   migrate->add_flag("--backfill,!--no-backfill", options.backfill,
                     "bring in the runs from before (default), or not now");
+  migrate->add_flag("--uninstall", options.uninstall,
+                    "remove the data layer with all it counted: schema "
+                    "metrics, its triggers, its roles if nothing needs them");
   int patience = 120;
   migrate
       ->add_option("--lock-wait", patience,
@@ -125,6 +128,17 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
     return std::nullopt;
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what(), "see meshhook-exporter --help");
+  }
+
+  if (options.uninstall) {
+    for (const std::string flag : {"--dir", "--print", "--backfill"}) {
+      if (migrate->count(flag) == 0) continue;
+      throw UsageError(
+          "--uninstall cannot be combined with " +
+              (flag == "--backfill" ? "--backfill or --no-backfill" : flag),
+          "run meshhook-exporter migrate --uninstall; --lock-wait may stand "
+          "beside it");
+    }
   }
 
   options.http.scrape_timeout =

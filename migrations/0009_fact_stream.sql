@@ -19,10 +19,16 @@ ALTER TABLE metrics.fold_state
     ADD PRIMARY KEY (consumer);
 ALTER TABLE metrics.fold_state ALTER COLUMN consumer DROP DEFAULT;
 
--- They begin with the oldest fact there is.
-INSERT INTO metrics.fold_state (consumer, system_identifier, next_xid)
-SELECT another, s.system_identifier, '3'
-FROM metrics.fold_state AS s, unnest('{trends,steps}'::text[]) AS another;
+-- Makes a consumer that begins with the oldest fact there is. Not before the
+-- fold of 0003 has been replaced and ended: it takes this table for one row.
+CREATE FUNCTION metrics.add_consumer(consumer_name text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM metrics.fold_state FOR UPDATE;
+    INSERT INTO metrics.fold_state (consumer, system_identifier, next_xid)
+    SELECT consumer_name, system_identifier, '3'
+    FROM metrics.fold_state WHERE consumer = 'runs';
+END $$;
 
 -- Transaction ids mean nothing in another cluster. After a dump was restored
 -- there, this row says that facts which every consumer had taken already are
@@ -169,7 +175,8 @@ BEGIN
     SELECT xact_id INTO horizon
     FROM metrics.execution_time_statistics
     WHERE xact_id >= state.next_xid
-    ORDER BY xact_id OFFSET max_facts LIMIT 1;
+    ORDER BY xact_id
+    OFFSET greatest(least(coalesce(max_facts, 200000), 1000000), 0) LIMIT 1;
 
     -- One statement, hence one snapshot: what it stores is what it saw.
     RETURN QUERY
@@ -233,3 +240,6 @@ CREATE OR REPLACE FUNCTION metrics.pending_facts(most int DEFAULT 1000000)
 RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT metrics.pending_facts('runs', most) $$;
+
+-- Not left to 0018: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

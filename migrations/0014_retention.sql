@@ -153,6 +153,8 @@ BEGIN
     LOOP
         CONTINUE WHEN month.starts_at + interval '1 month'
                       > metrics.kept_since(month.table_name);
+        -- A session that forgets to end this transaction would hold up runs.
+        PERFORM set_config('idle_in_transaction_session_timeout', '5s', true);
         BEGIN
             EXECUTE format('LOCK TABLE metrics.%I IN ACCESS EXCLUSIVE MODE',
                            month.table_name);
@@ -273,3 +275,6 @@ BEGIN
 END $$;
 
 SELECT metrics.ensure_partitions();
+
+-- Not left to 0018: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

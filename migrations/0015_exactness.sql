@@ -254,3 +254,6 @@ BEGIN
     END LOOP;
     RETURN (SELECT facts_total FROM metrics.fold_state WHERE consumer = 'runs');
 END $$;
+
+-- Not left to 0018: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

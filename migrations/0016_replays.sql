@@ -41,3 +41,6 @@ CREATE TRIGGER metrics_note_reopened
     WHEN (old.status IN ('succeeded', 'failed', 'canceled')
           AND old.status IS DISTINCT FROM new.status)
     EXECUTE FUNCTION metrics.note_reopened_run();
+
+-- Not left to 0018: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;
