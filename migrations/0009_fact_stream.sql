@@ -128,8 +128,8 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- The next facts of a consumer whose turn it is, about `max_facts` of them, or
--- fewer where one transaction wrote many. With `settle`, only facts that have
+-- The next facts of a consumer whose turn it is, about `max_facts` of them: all
+-- or none of a transaction, so more where one wrote many. With `settle`, only facts that have
 -- been visible for that long. Facts of this very transaction come later, as it
 -- is not over yet.
 CREATE FUNCTION metrics.take_facts(
@@ -169,7 +169,11 @@ BEGIN
     SELECT xact_id INTO horizon
     FROM metrics.execution_time_statistics
     WHERE xact_id >= state.next_xid
-    ORDER BY xact_id OFFSET max_facts LIMIT 1;
+    ORDER BY xact_id OFFSET greatest(max_facts, 1) - 1 LIMIT 1;
+    SELECT xact_id INTO horizon
+    FROM metrics.execution_time_statistics
+    WHERE xact_id > horizon
+    ORDER BY xact_id LIMIT 1;
 
     -- One statement, hence one snapshot: what it stores is what it saw.
     RETURN QUERY
