@@ -186,10 +186,13 @@ BEGIN
     SELECT (array_agg(v.workflow_id))[1], (array_agg(v.project_id))[1],
            max(v.finished_at), v.node, max(v.kind),
            bool_or(type = 'step_succeeded'),
-           greatest(extract(epoch FROM
-               max(ts) FILTER (WHERE type = 'step_succeeded')
-               - min(ts) FILTER (WHERE type = 'step_started')) * 1000,
-               0)::bigint,
+           -- NULL unless it was seen to start and to succeed.
+           CASE WHEN bool_or(type = 'step_started')
+                     AND bool_or(type = 'step_succeeded')
+                THEN greatest(extract(epoch FROM
+                         max(ts) FILTER (WHERE type = 'step_succeeded')
+                         - min(ts) FILTER (WHERE type = 'step_started')) * 1000,
+                         0)::bigint END,
            count(failure),
            count(*) FILTER (WHERE failure = 'http_4xx'),
            count(*) FILTER (WHERE failure = 'http_5xx'),
