@@ -119,11 +119,10 @@ CREATE TABLE metrics.step_failures (
 );
 CREATE INDEX step_failures_slot ON metrics.step_failures (slot);
 
--- Facts with the range of events that belong to their finish.
+-- Facts, as far as their events are concerned.
 CREATE TYPE metrics.finish AS (
     fact_id bigint, run_id uuid, workflow_id uuid, project_id uuid,
-    finished_at timestamptz, began_at timestamptz,
-    after_event bigint, last_event bigint);
+    finished_at timestamptz, began_at timestamptz);
 
 -- One step that was carried through, with its retries, or the failed attempts
 -- of one that was not.
@@ -138,7 +137,9 @@ CREATE TYPE metrics.step AS (
     event_count bigint, event_bytes bigint);
 
 -- The steps of those finishes. Nothing in an event can make it fail: what is
--- missing or malformed is read as unknown.
+-- missing or malformed is read as unknown. Reopenings and events are read by
+-- one statement, hence one snapshot: whoever sees the events of a replay sees
+-- that it is one.
 CREATE FUNCTION metrics.steps_of(finishes metrics.finish[])
 RETURNS SETOF metrics.step LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -150,7 +151,18 @@ DECLARE
     earliest timestamptz := (SELECT min(began_at) FROM unnest(finishes));
 BEGIN
     RETURN QUERY
-    WITH events AS MATERIALIZED (
+    WITH bounded AS MATERIALIZED (
+        SELECT f.*,
+               coalesce((SELECT max(r.last_event_id)
+                         FROM metrics.run_reopenings AS r
+                         WHERE r.run_id = f.run_id AND r.id < f.fact_id), 0)
+                   AS after_event,
+               coalesce((SELECT min(r.last_event_id)
+                         FROM metrics.run_reopenings AS r
+                         WHERE r.run_id = f.run_id AND r.id >= f.fact_id),
+                        9223372036854775807) AS last_event
+        FROM unnest(finishes) AS f
+    ), events AS MATERIALIZED (
         SELECT f.fact_id, f.run_id AS run, f.workflow_id, f.project_id,
                f.finished_at, e.id, e.ts, e.type,
                left(coalesce(e.payload #>> '{node,id}', ''), 100) AS node,
@@ -166,7 +178,7 @@ BEGIN
                     THEN coalesce(left(e.payload ->> 'error', 300), '') END
                    AS error,
                pg_column_size(e.payload) AS bytes
-        FROM unnest(finishes) AS f
+        FROM bounded AS f
         JOIN public.workflow_events AS e
           ON e.run_id = f.run_id
          AND e.ts >= earliest - interval '1 day'  -- for clocks that differ
@@ -335,14 +347,8 @@ BEGIN
                f.id, f.run_id, f.workflow_id, f.project_id, f.created_at,
                greatest(f.created_at, timestamptz '2000-01-01 00:00+00')
                - make_interval(secs =>
-                     least(f.execution_time_ms, 315360000000) / 1000.0),
-               coalesce((SELECT max(r.last_event_id)
-                         FROM metrics.run_reopenings AS r
-                         WHERE r.run_id = f.run_id AND r.id < f.id), 0),
-               coalesce((SELECT min(r.last_event_id)
-                         FROM metrics.run_reopenings AS r
-                         WHERE r.run_id = f.run_id AND r.id >= f.id),
-                        9223372036854775807))::metrics.finish)
+                     least(f.execution_time_ms, 315360000000) / 1000.0)
+               )::metrics.finish)
     INTO finishes
     FROM metrics.take_facts('steps', max_runs, settle) AS f;
     IF finishes IS NOT NULL THEN
