@@ -119,10 +119,23 @@ CREATE TABLE metrics.step_failures (
 );
 CREATE INDEX step_failures_slot ON metrics.step_failures (slot);
 
+-- How far the events of a run that did not succeed were counted. It may be
+-- resumed and go straight to its next finish, and then nothing else tells which
+-- of its events were there when the finish before was looked at.
+CREATE TABLE metrics.counted_events (
+    run_id        uuid        NOT NULL,
+    fact_id       bigint      NOT NULL,
+    last_event_id bigint      NOT NULL,
+    finished_at   timestamptz NOT NULL,
+    PRIMARY KEY (run_id, fact_id)
+);
+CREATE INDEX counted_events_finished_at
+    ON metrics.counted_events (finished_at);
+
 -- Facts, as far as their events are concerned.
 CREATE TYPE metrics.finish AS (
     fact_id bigint, run_id uuid, workflow_id uuid, project_id uuid,
-    finished_at timestamptz, began_at timestamptz);
+    status text, finished_at timestamptz, began_at timestamptz);
 
 -- One step that was carried through, with its retries, or the failed attempts
 -- of one that was not.
@@ -134,7 +147,8 @@ CREATE TYPE metrics.step AS (
     failures_transform bigint, failures_other bigint,
     http_1xx bigint, http_2xx bigint, http_3xx bigint, http_4xx bigint,
     http_5xx bigint, http_other bigint,
-    event_count bigint, event_bytes bigint);
+    event_count bigint, event_bytes bigint,
+    fact_id bigint, run_id uuid, last_event_id bigint);
 
 -- The steps of those finishes. Nothing in an event can make it fail: what is
 -- missing or malformed is read as unknown. Reopenings and events are read by
@@ -153,10 +167,13 @@ BEGIN
     RETURN QUERY
     WITH bounded AS MATERIALIZED (
         SELECT f.*,
-               coalesce((SELECT max(r.last_event_id)
+               greatest((SELECT max(r.last_event_id)
                          FROM metrics.run_reopenings AS r
-                         WHERE r.run_id = f.run_id AND r.id < f.fact_id), 0)
-                   AS after_event,
+                         WHERE r.run_id = f.run_id AND r.id < f.fact_id),
+                        (SELECT max(c.last_event_id)
+                         FROM metrics.counted_events AS c
+                         WHERE c.run_id = f.run_id AND c.fact_id < f.fact_id),
+                        0) AS after_event,
                coalesce((SELECT min(r.last_event_id)
                          FROM metrics.run_reopenings AS r
                          WHERE r.run_id = f.run_id AND r.id >= f.fact_id),
@@ -218,7 +235,7 @@ BEGIN
            count(*) FILTER (WHERE answer = '4'),
            count(*) FILTER (WHERE answer = '5'),
            count(*) FILTER (WHERE answer = 'other'),
-           count(*), sum(bytes)
+           count(*), sum(bytes), fact_id, run, max(id)
     FROM visits AS v
     GROUP BY fact_id, run, v.node, visit;
 END $$;
@@ -338,13 +355,15 @@ AS $$
 DECLARE
     started_at timestamptz := clock_timestamp();
     finishes   metrics.finish[];
+    steps      metrics.step[];
 BEGIN
     IF NOT metrics.claim_stream('steps') OR NOT metrics.is_adopted() THEN
         RETURN NULL;
     END IF;
     -- A beginning only has to be early enough, and must not be out of range.
     SELECT array_agg(ROW(
-               f.id, f.run_id, f.workflow_id, f.project_id, f.created_at,
+               f.id, f.run_id, f.workflow_id, f.project_id, f.status,
+               f.created_at,
                greatest(f.created_at, timestamptz '2000-01-01 00:00+00')
                - make_interval(secs =>
                      least(f.execution_time_ms, 315360000000) / 1000.0)
@@ -352,8 +371,15 @@ BEGIN
     INTO finishes
     FROM metrics.take_facts('steps', max_runs, settle) AS f;
     IF finishes IS NOT NULL THEN
-        PERFORM metrics.add_steps(array(
-            SELECT s FROM metrics.steps_of(finishes) AS s));
+        steps := array(SELECT s FROM metrics.steps_of(finishes) AS s);
+        PERFORM metrics.add_steps(steps);
+        INSERT INTO metrics.counted_events
+        SELECT run_id, fact_id, max(s.last_event_id), max(s.finished_at)
+        FROM unnest(steps) AS s JOIN unnest(finishes) AS f
+            USING (run_id, fact_id)
+        WHERE f.status <> 'succeeded'
+        GROUP BY run_id, fact_id
+        ON CONFLICT DO NOTHING;
     END IF;
     PERFORM metrics.record_task('steps', started_at,
                                 coalesce(cardinality(finishes), 0));

@@ -20,6 +20,7 @@ VALUES ('execution_time_statistics', 'created_at',   true, '90 days', '8 days'),
         '32 days'),
        ('step_metrics_hourly',  'bucket_start', false, '3 days',   '26 hours'),
        ('step_failures',        'slot',         false, '26 hours', '25 hours'),
+       ('counted_events',       'finished_at',  false, '90 days',  '8 days'),
        ('refresh_log',          'at',           false, '3 days',   '1 hour');
 
 -- From when on a table's rows are kept.
