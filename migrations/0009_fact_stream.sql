@@ -153,6 +153,9 @@ BEGIN
     IF settle <= interval '0' THEN
         state.target_next_xid := NULL;
         state.target_in_progress := NULL;
+        -- This goes past where a patient caller may go to, or short of it.
+        UPDATE metrics.fold_state SET target_at = NULL
+        WHERE consumer = consumer_name AND target_at IS NOT NULL;
     ELSIF state.target_at IS NULL
           OR state.next_xid >= state.target_next_xid THEN
         UPDATE metrics.fold_state
