@@ -167,13 +167,20 @@ BEGIN
     RETURN QUERY
     WITH bounded AS MATERIALIZED (
         SELECT f.*,
-               greatest((SELECT max(r.last_event_id)
-                         FROM metrics.run_reopenings AS r
-                         WHERE r.run_id = f.run_id AND r.id < f.fact_id),
-                        (SELECT max(c.last_event_id)
+               -- Where the finish before was counted to, else where it ended.
+               coalesce((SELECT c.last_event_id
                          FROM metrics.counted_events AS c
-                         WHERE c.run_id = f.run_id AND c.fact_id < f.fact_id),
-                        0) AS after_event,
+                         WHERE c.run_id = f.run_id AND c.fact_id < f.fact_id
+                           AND (SELECT count(*)
+                                FROM metrics.run_reopenings AS r
+                                WHERE r.run_id = f.run_id
+                                  AND r.id >= c.fact_id
+                                  AND r.id < f.fact_id) <= 1
+                         ORDER BY c.fact_id DESC LIMIT 1),
+                        (SELECT max(r.last_event_id)
+                         FROM metrics.run_reopenings AS r
+                         WHERE r.run_id = f.run_id AND r.id < f.fact_id), 0)
+                   AS after_event,
                coalesce((SELECT min(r.last_event_id)
                          FROM metrics.run_reopenings AS r
                          WHERE r.run_id = f.run_id AND r.id >= f.fact_id),
