@@ -135,6 +135,17 @@ BEGIN
     RETURN NOT waiting;
 END $$;
 
+-- Whether facts may go: not while transaction ids do not say who has taken
+-- which, nor while a backfill asks of runs whether they have one.
+CREATE FUNCTION metrics.may_drop_facts() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT metrics.is_adopted()
+           AND NOT EXISTS (
+               SELECT FROM metrics.backfill_state
+               WHERE finished_at IS NULL
+                 AND last_run_id <> '00000000-0000-0000-0000-000000000000')
+$$;
+
 -- Takes the oldest month off one table whose month is older than it is kept;
 -- returns its name, or NULL where there is none. Writers are held up for the
 -- instant that it takes: the lock is waited for no longer than 100 ms, and
@@ -159,7 +170,9 @@ BEGIN
         ORDER BY 3
     LOOP
         CONTINUE WHEN month.starts_at + interval '1 month'
-                      > metrics.kept_since(month.table_name);
+                      > metrics.kept_since(month.table_name)
+                   OR (month.table_name = 'execution_time_statistics'
+                       AND NOT metrics.may_drop_facts());
         BEGIN
             EXECUTE format('LOCK TABLE metrics.%I IN ACCESS EXCLUSIVE MODE',
                            month.table_name);
@@ -221,6 +234,8 @@ DECLARE
     more    int := 0;
 BEGIN
     FOR kept IN SELECT * FROM metrics.retention LOOP
+        CONTINUE WHEN kept.table_name = 'execution_time_statistics'
+                      AND NOT metrics.may_drop_facts();
         target := kept.table_name;
         expires := metrics.kept_since(kept.table_name);
         IF kept.by_month THEN
