@@ -362,6 +362,7 @@ AS $$
 DECLARE
     started_at timestamptz := clock_timestamp();
     finishes   metrics.finish[];
+    piece      metrics.finish[];
     steps      metrics.step[];
 BEGIN
     IF NOT metrics.claim_stream('steps') OR NOT metrics.is_adopted() THEN
@@ -377,17 +378,19 @@ BEGIN
                )::metrics.finish)
     INTO finishes
     FROM metrics.take_facts('steps', max_runs, settle) AS f;
-    IF finishes IS NOT NULL THEN
-        steps := array(SELECT s FROM metrics.steps_of(finishes) AS s);
+    -- A piece at a time: one transaction may have finished any number of runs.
+    FOR i IN 1 .. coalesce(cardinality(finishes), 0) BY 2000 LOOP
+        piece := finishes[i : i + 1999];
+        steps := array(SELECT s FROM metrics.steps_of(piece) AS s);
         PERFORM metrics.add_steps(steps);
         INSERT INTO metrics.counted_events
         SELECT run_id, fact_id, max(s.last_event_id), max(s.finished_at)
-        FROM unnest(steps) AS s JOIN unnest(finishes) AS f
+        FROM unnest(steps) AS s JOIN unnest(piece) AS f
             USING (run_id, fact_id)
         WHERE f.status <> 'succeeded'
         GROUP BY run_id, fact_id
         ON CONFLICT DO NOTHING;
-    END IF;
+    END LOOP;
     PERFORM metrics.record_task('steps', started_at,
                                 coalesce(cardinality(finishes), 0));
     RETURN coalesce(cardinality(finishes), 0);
