@@ -189,6 +189,39 @@ TEST_F(Retention, CountsWhatComesLateForAMonthThatIsGone) {
   ExpectExact();
 }
 
+TEST_F(Retention, DropsNoFactsAmidABackfill) {
+  FoldAll();
+  db_.Exec("UPDATE metrics.backfill_state SET finished_at = NULL");
+  db_.Exec("SELECT metrics.backfill(100)");
+  MaintainAll();
+  EXPECT_EQ(db_.Exec("SELECT count(*) FROM metrics.execution_time_statistics"),
+            "365");
+  // What is taken up again now has its fact still.
+  db_.Exec(
+      "UPDATE workflow_runs SET status = 'running', finished_at = NULL "
+      "WHERE finished_at < now() - interval '200 days'");
+  while (db_.Exec("SELECT metrics.backfill(100)") != "0") continue;
+  FoldAll();
+  MaintainAll();
+  EXPECT_EQ(db_.Exec(kCounted), "365");
+  EXPECT_EQ(db_.Exec("SELECT count(*) FROM metrics.verify()"), "0");
+}
+
+TEST_F(Retention, LeavesALateBackfillNothingToCountAgain) {
+  FoldAll();
+  MaintainAll();
+  db_.Exec(
+      "UPDATE metrics.backfill_state SET finished_at = NULL, "
+      "installed_at = now() - interval '2 years', "
+      "last_run_id = '00000000-0000-0000-0000-000000000000'");
+  db_.Exec(
+      "UPDATE workflow_runs SET status = 'running', finished_at = NULL "
+      "WHERE finished_at < now() - interval '300 days'");
+  while (db_.Exec("SELECT metrics.backfill(100)") != "0") continue;
+  FoldAll();
+  EXPECT_EQ(db_.Exec(kCounted), "365");
+}
+
 TEST_F(Retention, PrunesManyLateFactsPieceByPiece) {
   FoldAll();
   MaintainAll();

@@ -248,6 +248,21 @@ TEST(Steps, OfATransactionWithManyRunsAreTaken) {
   EXPECT_EQ(runs.Differences(), "0");
 }
 
+TEST(Steps, OfThousandsOfRunsThatOneTransactionEndedAreCounted) {
+  Runs runs;
+  runs.db.Exec(R"(
+      INSERT INTO workflow_runs (project_id, workflow_id, status)
+      SELECT project_id, id, 'running'
+      FROM workflow_definitions, generate_series(1, 4100);
+      INSERT INTO workflow_events (run_id, type, payload)
+      SELECT id, t, '{"node": {"id": "call"}}'
+      FROM workflow_runs, unnest('{step_started,step_succeeded}'::text[]) AS t;
+      UPDATE workflow_runs SET status = 'canceled')");
+  EXPECT_EQ(runs.Fold(), "4100");
+  EXPECT_EQ(runs.Figures("call", kCounts), "4100 0 8200");
+  EXPECT_EQ(runs.Fold(), "0");
+}
+
 TEST(Steps, OfRunsAndMonthsThatAreGoneDoNoHarm) {
   Runs runs;
   runs.Whole(1);
