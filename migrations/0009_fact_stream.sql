@@ -134,8 +134,8 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- The next facts of a consumer whose turn it is, about `max_facts` of them, or
--- fewer where one transaction wrote many. With `settle`, only facts that have
+-- The next facts of a consumer whose turn it is, about `max_facts` of them: all
+-- or none of a transaction, so more where one wrote many. With `settle`, only facts that have
 -- been visible for that long. Facts of this very transaction come later, as it
 -- is not over yet.
 CREATE FUNCTION metrics.take_facts(
@@ -159,6 +159,9 @@ BEGIN
     IF settle <= interval '0' THEN
         state.target_next_xid := NULL;
         state.target_in_progress := NULL;
+        -- This goes past where a patient caller may go to, or short of it.
+        UPDATE metrics.fold_state SET target_at = NULL
+        WHERE consumer = consumer_name AND target_at IS NOT NULL;
     ELSIF state.target_at IS NULL
           OR state.next_xid >= state.target_next_xid THEN
         UPDATE metrics.fold_state
@@ -176,7 +179,12 @@ BEGIN
     FROM metrics.execution_time_statistics
     WHERE xact_id >= state.next_xid
     ORDER BY xact_id
-    OFFSET greatest(least(coalesce(max_facts, 200000), 1000000), 0) LIMIT 1;
+    OFFSET greatest(least(coalesce(max_facts, 200000), 1000000), 1) - 1
+    LIMIT 1;
+    SELECT xact_id INTO horizon
+    FROM metrics.execution_time_statistics
+    WHERE xact_id > horizon
+    ORDER BY xact_id LIMIT 1;
 
     -- One statement, hence one snapshot: what it stores is what it saw.
     RETURN QUERY

@@ -119,11 +119,23 @@ CREATE TABLE metrics.step_failures (
 );
 CREATE INDEX step_failures_slot ON metrics.step_failures (slot);
 
--- Facts with the range of events that belong to their finish.
+-- How far the events of a run that did not succeed were counted. It may be
+-- resumed and go straight to its next finish, and then nothing else tells which
+-- of its events were there when the finish before was looked at.
+CREATE TABLE metrics.counted_events (
+    run_id        uuid        NOT NULL,
+    fact_id       bigint      NOT NULL,
+    last_event_id bigint      NOT NULL,
+    finished_at   timestamptz NOT NULL,
+    PRIMARY KEY (run_id, fact_id)
+);
+CREATE INDEX counted_events_finished_at
+    ON metrics.counted_events (finished_at);
+
+-- Facts, as far as their events are concerned.
 CREATE TYPE metrics.finish AS (
     fact_id bigint, run_id uuid, workflow_id uuid, project_id uuid,
-    finished_at timestamptz, began_at timestamptz,
-    after_event bigint, last_event bigint);
+    status text, finished_at timestamptz, began_at timestamptz);
 
 -- One step that was carried through, with its retries, or the failed attempts
 -- of one that was not.
@@ -135,10 +147,13 @@ CREATE TYPE metrics.step AS (
     failures_transform bigint, failures_other bigint,
     http_1xx bigint, http_2xx bigint, http_3xx bigint, http_4xx bigint,
     http_5xx bigint, http_other bigint,
-    event_count bigint, event_bytes bigint);
+    event_count bigint, event_bytes bigint,
+    fact_id bigint, run_id uuid, last_event_id bigint);
 
 -- The steps of those finishes. Nothing in an event can make it fail: what is
--- missing or malformed is read as unknown.
+-- missing or malformed is read as unknown. Reopenings and events are read by
+-- one statement, hence one snapshot: whoever sees the events of a replay sees
+-- that it is one.
 CREATE FUNCTION metrics.steps_of(finishes metrics.finish[])
 RETURNS SETOF metrics.step LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -150,7 +165,28 @@ DECLARE
     earliest timestamptz := (SELECT min(began_at) FROM unnest(finishes));
 BEGIN
     RETURN QUERY
-    WITH events AS MATERIALIZED (
+    WITH bounded AS MATERIALIZED (
+        SELECT f.*,
+               -- Where the finish before was counted to, else where it ended.
+               coalesce((SELECT c.last_event_id
+                         FROM metrics.counted_events AS c
+                         WHERE c.run_id = f.run_id AND c.fact_id < f.fact_id
+                           AND (SELECT count(*)
+                                FROM metrics.run_reopenings AS r
+                                WHERE r.run_id = f.run_id
+                                  AND r.id >= c.fact_id
+                                  AND r.id < f.fact_id) <= 1
+                         ORDER BY c.fact_id DESC LIMIT 1),
+                        (SELECT max(r.last_event_id)
+                         FROM metrics.run_reopenings AS r
+                         WHERE r.run_id = f.run_id AND r.id < f.fact_id), 0)
+                   AS after_event,
+               coalesce((SELECT min(r.last_event_id)
+                         FROM metrics.run_reopenings AS r
+                         WHERE r.run_id = f.run_id AND r.id >= f.fact_id),
+                        9223372036854775807) AS last_event
+        FROM unnest(finishes) AS f
+    ), events AS MATERIALIZED (
         SELECT f.fact_id, f.run_id AS run, f.workflow_id, f.project_id,
                f.finished_at, e.id, e.ts, e.type,
                left(coalesce(e.payload #>> '{node,id}', ''), 100) AS node,
@@ -166,7 +202,7 @@ BEGIN
                     THEN coalesce(left(e.payload ->> 'error', 300), '') END
                    AS error,
                pg_column_size(e.payload) AS bytes
-        FROM unnest(finishes) AS f
+        FROM bounded AS f
         JOIN public.workflow_events AS e
           ON e.run_id = f.run_id
          AND e.ts >= earliest - interval '1 day'  -- for clocks that differ
@@ -186,10 +222,13 @@ BEGIN
     SELECT (array_agg(v.workflow_id))[1], (array_agg(v.project_id))[1],
            max(v.finished_at), v.node, max(v.kind),
            bool_or(type = 'step_succeeded'),
-           greatest(extract(epoch FROM
-               max(ts) FILTER (WHERE type = 'step_succeeded')
-               - min(ts) FILTER (WHERE type = 'step_started')) * 1000,
-               0)::bigint,
+           -- NULL unless it was seen to start and to succeed.
+           CASE WHEN bool_or(type = 'step_started')
+                     AND bool_or(type = 'step_succeeded')
+                THEN greatest(extract(epoch FROM
+                         max(ts) FILTER (WHERE type = 'step_succeeded')
+                         - min(ts) FILTER (WHERE type = 'step_started')) * 1000,
+                         0)::bigint END,
            count(failure),
            count(*) FILTER (WHERE failure = 'http_4xx'),
            count(*) FILTER (WHERE failure = 'http_5xx'),
@@ -203,7 +242,7 @@ BEGIN
            count(*) FILTER (WHERE answer = '4'),
            count(*) FILTER (WHERE answer = '5'),
            count(*) FILTER (WHERE answer = 'other'),
-           count(*), sum(bytes)
+           count(*), sum(bytes), fact_id, run, max(id)
     FROM visits AS v
     GROUP BY fact_id, run, v.node, visit;
 END $$;
@@ -323,6 +362,8 @@ AS $$
 DECLARE
     started_at timestamptz := clock_timestamp();
     finishes   metrics.finish[];
+    piece      metrics.finish[];
+    steps      metrics.step[];
 BEGIN
     IF NOT metrics.claim_stream('steps') OR NOT metrics.is_adopted() THEN
         RETURN NULL;
@@ -333,24 +374,28 @@ BEGIN
                coalesce((SELECT d.project_id
                          FROM public.workflow_definitions AS d
                          WHERE d.id = f.workflow_id), f.project_id),
+               f.status,
                f.created_at,
                greatest(f.created_at, timestamptz '2000-01-01 00:00+00')
                - make_interval(secs =>
-                     least(f.execution_time_ms, 315360000000) / 1000.0),
-               coalesce((SELECT max(r.last_event_id)
-                         FROM metrics.run_reopenings AS r
-                         WHERE r.run_id = f.run_id AND r.id < f.id), 0),
-               coalesce((SELECT min(r.last_event_id)
-                         FROM metrics.run_reopenings AS r
-                         WHERE r.run_id = f.run_id AND r.id >= f.id),
-                        9223372036854775807))::metrics.finish)
+                     least(f.execution_time_ms, 315360000000) / 1000.0)
+               )::metrics.finish)
     INTO finishes
     FROM metrics.take_facts('steps', least(coalesce(max_runs, 2000), 50000),
                             settle) AS f;
-    IF finishes IS NOT NULL THEN
-        PERFORM metrics.add_steps(array(
-            SELECT s FROM metrics.steps_of(finishes) AS s));
-    END IF;
+    -- A piece at a time: one transaction may have finished any number of runs.
+    FOR i IN 1 .. coalesce(cardinality(finishes), 0) BY 2000 LOOP
+        piece := finishes[i : i + 1999];
+        steps := array(SELECT s FROM metrics.steps_of(piece) AS s);
+        PERFORM metrics.add_steps(steps);
+        INSERT INTO metrics.counted_events
+        SELECT run_id, fact_id, max(s.last_event_id), max(s.finished_at)
+        FROM unnest(steps) AS s JOIN unnest(piece) AS f
+            USING (run_id, fact_id)
+        WHERE f.status <> 'succeeded'
+        GROUP BY run_id, fact_id
+        ON CONFLICT DO NOTHING;
+    END LOOP;
     PERFORM metrics.record_task('steps', started_at,
                                 coalesce(cardinality(finishes), 0));
     RETURN coalesce(cardinality(finishes), 0);

@@ -9,7 +9,8 @@
 -- before, whatever its clock says. Such a fact has the id 0. Two questions, as
 -- each has its own index: the partial one of 0007, and the one on created_at.
 -- A run that was taken up again before its turn came is found by what was noted
--- of that (0016), in the end.
+-- of that (0016), in the end. What finished since, in a month whose facts have
+-- been dropped, had a fact.
 CREATE OR REPLACE FUNCTION metrics.backfill(batch_size int DEFAULT 10000)
 RETURNS int LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -17,6 +18,8 @@ SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 DECLARE
     state   metrics.backfill_state;
+    dropped timestamptz := (SELECT dropped_before FROM metrics.retention
+                            WHERE table_name = 'execution_time_statistics');
     seen    int;
     added   int;
     last_id uuid;
@@ -57,6 +60,7 @@ BEGIN
                ended_at
         FROM batch
         WHERE status IN ('succeeded', 'failed', 'canceled')
+          AND (ended_at < state.installed_at OR ended_at >= dropped)
           AND NOT EXISTS (
               SELECT FROM metrics.execution_time_statistics AS known
               WHERE known.run_id = batch.id
@@ -81,7 +85,9 @@ BEGIN
                    0, project_id, workflow_id, run_id, status,
                    execution_time_ms, finished_at
             FROM metrics.run_reopenings AS r
-            WHERE NOT EXISTS (
+            WHERE (r.finished_at < state.installed_at
+                   OR r.finished_at >= dropped)
+              AND NOT EXISTS (
                 SELECT FROM metrics.execution_time_statistics AS known
                 WHERE known.run_id = r.run_id AND known.id <= r.id)
             ORDER BY run_id, id
@@ -140,6 +146,13 @@ AS $$
 DECLARE
     trend metrics.trend_tables;
 BEGIN
+    IF NOT metrics.is_adopted() THEN
+        RAISE EXCEPTION 'the data layer was restored from another cluster and '
+                        'must be adopted first'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'call metrics.fold() until it finds facts, then this '
+                         'again';
+    END IF;
     RETURN QUERY EXECUTE format($sql$
         WITH expected AS (
             SELECT workflow_id, sum(success_count) AS success_count,
