@@ -10,6 +10,11 @@
 -- a writer never waits, a late commit is never missed, and a crash takes all
 -- that was made of the facts back with the memory of having taken them.
 
+-- Whoever calls a run's duration immutable has it parsed and planned for every
+-- run that finishes, as extract() of a timestamptz is only stable: inlined, the
+-- trigger of 0007 takes 8 us in place of 20.
+ALTER FUNCTION metrics.run_duration_ms(timestamptz, timestamptz) STABLE;
+
 ALTER TABLE metrics.fold_state
     ADD COLUMN consumer text NOT NULL DEFAULT 'runs',
     ADD COLUMN target_next_xid    xid8,    -- where a consumer that lets facts

@@ -186,14 +186,13 @@ BEGIN
                          WHERE r.run_id = f.run_id AND r.id >= f.fact_id),
                         9223372036854775807) AS last_event
         FROM unnest(finishes) AS f
-    ), events AS MATERIALIZED (
+    ), events AS (
         SELECT f.fact_id, f.run_id AS run, f.workflow_id, f.project_id,
                f.finished_at, e.id, e.ts, e.type,
-               left(coalesce(e.payload #>> '{node,id}', ''), 100) AS node,
-               CASE WHEN e.payload #>> '{node,type}' IN
-                         ('transform', 'http_call', 'branch', 'delay',
-                          'terminate')
-                    THEN e.payload #>> '{node,type}' ELSE 'other' END AS kind,
+               left(coalesce(e.node ->> 'id', ''), 100) AS node,
+               CASE WHEN e.kind IN ('transform', 'http_call', 'branch',
+                                    'delay', 'terminate')
+                    THEN e.kind ELSE 'other' END AS kind,
                CASE WHEN e.type <> 'http_attempted' THEN NULL
                     WHEN e.payload ->> 'status' ~ '^[1-5]\d\d$'
                     THEN left(e.payload ->> 'status', 1)
@@ -202,13 +201,17 @@ BEGIN
                     THEN coalesce(left(e.payload ->> 'error', 300), '') END
                    AS error,
                pg_column_size(e.payload) AS bytes
-        FROM bounded AS f
-        JOIN public.workflow_events AS e
-          ON e.run_id = f.run_id
-         AND e.ts >= earliest - interval '1 day'  -- for clocks that differ
-         AND e.id > f.after_event AND e.id <= f.last_event
-         AND e.type IN ('step_started', 'http_attempted', 'step_succeeded',
-                        'step_failed')
+        FROM bounded AS f,
+        LATERAL (
+            SELECT w.id, w.ts, w.type, w.payload, w.payload -> 'node' AS node,
+                   w.payload #>> '{node,type}' AS kind
+            FROM public.workflow_events AS w
+            WHERE w.run_id = f.run_id
+              AND w.ts >= earliest - interval '1 day'  -- for clocks that differ
+              AND w.id > f.after_event AND w.id <= f.last_event
+              AND w.type IN ('step_started', 'http_attempted',
+                             'step_succeeded', 'step_failed')
+            OFFSET 0) AS e  -- so that each is taken out but once
     ), visits AS (
         -- A node that comes by again after it succeeded is another step.
         SELECT *, count(*) FILTER (WHERE type = 'step_succeeded')
@@ -219,8 +222,8 @@ BEGIN
                     THEN metrics.error_class(error, kind) END AS failure
         FROM events
     )
-    SELECT (array_agg(v.workflow_id))[1], (array_agg(v.project_id))[1],
-           max(v.finished_at), v.node, max(v.kind),
+    SELECT v.workflow_id, v.project_id,
+           v.finished_at, v.node, max(v.kind),
            bool_or(type = 'step_succeeded'),
            -- NULL unless it was seen to start and to succeed.
            CASE WHEN bool_or(type = 'step_started')
@@ -244,7 +247,8 @@ BEGIN
            count(*) FILTER (WHERE answer = 'other'),
            count(*), sum(bytes), fact_id, run, max(id)
     FROM visits AS v
-    GROUP BY fact_id, run, v.node, visit;
+    GROUP BY fact_id, run, v.workflow_id, v.project_id, v.finished_at, v.node,
+             visit;
 END $$;
 
 -- Adds steps to every table of steps.
@@ -253,7 +257,9 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '32MB'
 AS $$
 DECLARE
-    bounds bigint[] := metrics.duration_bounds_ms();
+    bounds         bigint[] := metrics.duration_bounds_ms();
+    hours_since    timestamptz := metrics.kept_since('step_metrics_hourly');
+    failures_since timestamptz := metrics.kept_since('step_failures');
 BEGIN
     INSERT INTO metrics.step_metrics AS t
     SELECT workflow_id, node_id, (array_agg(project_id))[1], max(node_type),
@@ -295,8 +301,17 @@ BEGIN
         http_5xx = t.http_5xx + excluded.http_5xx,
         http_other = t.http_other + excluded.http_other,
         duration_sum_ms = t.duration_sum_ms + excluded.duration_sum_ms,
-        duration_buckets = metrics.array_add(t.duration_buckets,
-                                             excluded.duration_buckets),
+        duration_buckets = ARRAY[
+            t.duration_buckets[1] + excluded.duration_buckets[1],
+            t.duration_buckets[2] + excluded.duration_buckets[2],
+            t.duration_buckets[3] + excluded.duration_buckets[3],
+            t.duration_buckets[4] + excluded.duration_buckets[4],
+            t.duration_buckets[5] + excluded.duration_buckets[5],
+            t.duration_buckets[6] + excluded.duration_buckets[6],
+            t.duration_buckets[7] + excluded.duration_buckets[7],
+            t.duration_buckets[8] + excluded.duration_buckets[8],
+            t.duration_buckets[9] + excluded.duration_buckets[9],
+            t.duration_buckets[10] + excluded.duration_buckets[10]],
         event_count = t.event_count + excluded.event_count,
         event_bytes = t.event_bytes + excluded.event_bytes,
         last_updated = greatest(t.last_updated, excluded.last_updated);
@@ -320,7 +335,7 @@ BEGIN
                  min(duration_ms) AS min_ms, max(duration_ms) AS max_ms,
                  count(duration_ms) AS timed
           FROM unnest(steps)
-          WHERE finished_at >= metrics.kept_since('step_metrics_hourly')
+          WHERE finished_at >= hours_since
           GROUP BY 1, 2, 3, 4) AS by_bucket
     GROUP BY workflow_id, node_id, bucket_start
     ON CONFLICT (workflow_id, node_id, bucket_start) DO UPDATE
@@ -339,7 +354,7 @@ BEGIN
                                  * 300) AS slot_start
           FROM unnest(steps)
           WHERE failure_count > 0
-            AND finished_at >= metrics.kept_since('step_failures')) AS failed,
+            AND finished_at >= failures_since) AS failed,
          LATERAL (VALUES ('http_4xx', failures_http_4xx),
                          ('http_5xx', failures_http_5xx),
                          ('timeout', failures_timeout),
