@@ -61,10 +61,30 @@ void Send(mg_connection* connection, int status, const std::string& type,
                        "\r\nX-Content-Type-Options: nosniff"
                        "\r\nVary: Accept-Encoding";
   if (status == 405) answer += "\r\nAllow: GET, HEAD";
+  if (status == 413) answer += "\r\nConnection: close";
   if (gzip) answer += "\r\nContent-Encoding: gzip";
   answer += "\r\n\r\n";
   mg_write(connection, answer.data(), answer.size());
   if (with_body) mg_write(connection, body.data(), body.size());
+}
+
+// CivetWeb reads what a handler leaves of a body, for as long as its client
+// likes to take. No path here takes a body, so a request that announces one is
+// refused before that: the negative result makes CivetWeb hang up.
+int RefuseBody(mg_connection* connection) {
+  constexpr int kGoOn = 0;
+  constexpr int kHangUp = -1;
+  if (mg_get_request_info(connection)->content_length <= 0 &&
+      mg_get_header(connection, "Transfer-Encoding") == nullptr) {
+    return kGoOn;
+  }
+  try {
+    Send(connection, 413, kPlain, "no request here takes a body\n", false,
+         true);
+  } catch (const std::exception& error) {
+    log::Error("request failed", {{"reason", error.what()}});
+  }
+  return kHangUp;
 }
 
 // Where a server that listens on this address can be reached from here.
@@ -165,6 +185,7 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
                                              nullptr};
   mg_callbacks callbacks{};
   callbacks.log_message = LogMessage;
+  callbacks.begin_request = RefuseBody;
   StartupError().clear();
   mg_init_library(0);
   context_ =
