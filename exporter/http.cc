@@ -30,6 +30,8 @@ constexpr auto kHtml = "text/html; charset=utf-8";
 constexpr milliseconds kScrapeTimeoutOffset{250};
 constexpr milliseconds kShortestScrape{500};
 constexpr milliseconds kReadyTimeout{2000};
+// Older news of the database is no news.
+constexpr milliseconds kReadyFor{2000};
 
 // CivetWeb says why it cannot start only to its log, and first says it best. It
 // logs from all its threads, but starts in the one that started it.
@@ -282,11 +284,12 @@ HttpServer::Response HttpServer::Metrics(mg_connection* connection) {
 }
 
 HttpServer::Response HttpServer::Ready() {
-  if (!scraper_.Status().up) {
-    scraper_.Scrape(pg::Clock::now() + kReadyTimeout);
+  const auto now = pg::Clock::now();
+  const auto last = scraper_.Status();
+  if (!last.up || now - last.at > kReadyFor) {
+    scraper_.Scrape(now + kReadyTimeout);
   }
-  const auto status = scraper_.Status();
-  if (status.up) return {200, kPlain, "ready\n"};
+  if (scraper_.Status().up) return {200, kPlain, "ready\n"};
   return {503, kPlain, "the database cannot be reached\n"};
 }
 

@@ -103,6 +103,17 @@ TEST(Outage, IsNotWhatASessionThatWasTerminatedIs) {
   EXPECT_EQ(Up(site), 1);
 }
 
+TEST(Outage, EndsReadinessThoughNobodyScrapes) {
+  Server server;
+  const Site site(server.Url(), Two());
+  EXPECT_EQ(site.Get("/readyz").status, 200);
+  server.Stop();
+  EXPECT_TRUE(Await([&] { return site.Get("/readyz").status == 503; }, 5s));
+  EXPECT_EQ(site.Get("/healthz").status, 200);
+  server.Start();
+  EXPECT_TRUE(Await([&] { return site.Get("/readyz").status == 200; }));
+}
+
 // Who can wait longer than the scrape that is under way does not take its word.
 TEST(Outage, IsNotToldToOneWithTimeLeftByOneWithout) {
   Server server;
