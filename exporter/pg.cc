@@ -67,7 +67,7 @@ void LogNotice(void* /*unused*/, const PGresult* result) {
 
 // libpq's request to cancel blocks until the server has taken it, which one
 // that is stopped never does: so it has a thread that may be left behind.
-void Cancel(PGconn* connection) {
+void Cancel(PGconn* connection) try {
   const std::shared_ptr<PGcancel> cancel(PQgetCancel(connection), PQfreeCancel);
   const auto done = std::make_shared<std::promise<void>>();
   std::thread([cancel, done] {
@@ -76,6 +76,9 @@ void Cancel(PGconn* connection) {
     done->set_value();
   }).detach();
   done->get_future().wait_for(kCancelPatience);
+} catch (const std::exception& error) {
+  // Without a thread to spare the server's statement timeout must do.
+  log::Debug("cannot cancel", {{"reason", error.what()}});
 }
 
 }  // namespace
