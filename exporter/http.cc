@@ -164,6 +164,24 @@ std::string Gzip(const std::string& text) {
   return packed;
 }
 
+class HttpServer::Answering {
+ public:
+  explicit Answering(HttpServer& server) : server_(server) {
+    const std::lock_guard lock(server_.mutex_);
+    ++server_.answering_;
+  }
+  ~Answering() {
+    const std::lock_guard lock(server_.mutex_);
+    --server_.answering_;
+    server_.idle_.notify_all();
+  }
+  Answering(const Answering&) = delete;
+  Answering& operator=(const Answering&) = delete;
+
+ private:
+  HttpServer& server_;
+};
+
 HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
     : options_(std::move(options)), scraper_(scraper) {
   std::string ports;
@@ -219,6 +237,11 @@ HttpServer::~HttpServer() {
   mg_exit_library();
 }
 
+void HttpServer::AwaitIdle(pg::Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  idle_.wait_until(lock, deadline, [this] { return answering_ == 0; });
+}
+
 std::vector<int> HttpServer::Ports() const {
   std::array<mg_server_port, 16> ports{};
   const int count = mg_get_server_ports(
@@ -231,6 +254,7 @@ std::vector<int> HttpServer::Ports() const {
 }
 
 int HttpServer::Handle(mg_connection* connection, void* self) {
+  const Answering counted(*static_cast<HttpServer*>(self));
   const std::string method = mg_get_request_info(connection)->request_method;
   Response response{500, kPlain, "internal error\n"};
   try {

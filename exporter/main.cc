@@ -23,6 +23,8 @@ namespace meshhook {
 namespace {
 
 constexpr int kNeedsMending = 2;
+// For a scrape that is under way when the program is to end.
+constexpr std::chrono::milliseconds kLastScrape{500};
 
 // A scrape allocates much and frees it all. One arena for all threads, and big
 // blocks and a free top given back, keep the process as small as one scrape.
@@ -32,17 +34,18 @@ void KeepMemorySmall() {
   mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 }
 
-sigset_t EndSignals() {
+sigset_t AwaitedSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   return signals;
 }
 
 int Serve(const Conninfo& conninfo, const Options& options) {
   // Blocked in every thread, so that only the wait below takes them.
-  const sigset_t signals = EndSignals();
+  const sigset_t signals = AwaitedSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
@@ -64,8 +67,12 @@ int Serve(const Conninfo& conninfo, const Options& options) {
   }
 
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+    log::Warn("nothing is reloaded; restart to change settings",
+              {{"signal", "SIGHUP"}});
+  }
   log::Info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  server->AwaitIdle(pg::Clock::now() + kLastScrape);
   interrupt.Fire();
   server.reset();
   return 0;

@@ -274,6 +274,8 @@ void Scraper::NoteUnreachable(const pg::Error& error, Run& run) {
                  .reason = run.status.reason,
                  .remedy = run.status.remedy};
   }
+  // Cut short by the program's own end it says nothing of the database.
+  if (interrupt_ != nullptr && interrupt_->fired()) return;
   if (!unreachable_ || std::string(unreachable_->what()) != error.what()) {
     log::Error("the database cannot be reached",
                {{"source", conninfo_.source()},

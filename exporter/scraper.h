@@ -46,8 +46,9 @@ class Scraper {
   Scraper(Conninfo conninfo, std::vector<Collector> collectors,
           const pg::Interrupt* interrupt);
 
-  // The page in the text format. Always gives one by about the deadline: with
-  // what the database answered until then, or `pg_up 0` when that was nothing.
+  // The page in the text format. Always gives one, by about the deadline unless
+  // a resolver holds it up: with what the database answered until then, or
+  // `pg_up 0` when that was nothing.
   std::shared_ptr<const std::string> Scrape(pg::Deadline deadline);
 
   // As the last scrape found it.
