@@ -127,6 +127,15 @@ int Complain(const std::string& what, const std::string& remedy) {
   return kNeedsMending;
 }
 
+// The exit status, when all that was printed has arrived.
+int Flushed(int status) {
+  if (!std::cout.flush()) {
+    throw UsageError("cannot write to standard output",
+                     "look for a full disk behind it");
+  }
+  return status;
+}
+
 }  // namespace
 }  // namespace meshhook
 
@@ -135,14 +144,14 @@ int main(int argc, char** argv) {
   meshhook::KeepMemorySmall();
   try {
     const auto options = meshhook::ParseOptions(argc, argv);
-    if (!options) return 0;
+    if (!options) return meshhook::Flushed(0);
     // What is wrong `check` says itself.
     const bool quiet = options->command == meshhook::Command::kCheck &&
                        options->log_level != meshhook::log::Level::kDebug;
     meshhook::log::Configure(
         quiet ? meshhook::log::Level::kError : options->log_level,
         options->log_format);
-    return meshhook::Run(*options);
+    return meshhook::Flushed(meshhook::Run(*options));
   } catch (const meshhook::UsageError& error) {
     return Complain(error.what(), error.remedy());
   } catch (const meshhook::pg::Error& error) {
