@@ -99,6 +99,38 @@ std::string HostToReach(const std::string& listen_address) {
   return any ? "localhost" : host;
 }
 
+// CivetWeb names the address in its own words, and the reason by number and in
+// brackets, or says that it cannot read a host that has no address.
+UsageError CannotListen(const std::vector<std::string>& listen_addresses,
+                        const std::string& complaint) {
+  std::string address = listen_addresses.front();
+  for (const auto& candidate : listen_addresses) {
+    if (complaint.find(CivetWebPort(candidate) + ": ") != complaint.npos) {
+      address = candidate;
+    }
+  }
+  std::string why = complaint;
+  if (const size_t at = complaint.rfind('('); at != complaint.npos) {
+    why = complaint.substr(at + 1, complaint.rfind(')') - at - 1);
+  }
+  std::string remedy = "choose another address with --web.listen-address";
+  if (complaint.find("invalid port spec") != complaint.npos) {
+    why = "the host's name has no IPv4 address";
+    remedy = "check the name, or write an address of this machine";
+  } else if (complaint.find("in use") != complaint.npos) {
+    remedy =
+        "stop what uses the port (ss -ltnp shows it), or choose another with "
+        "--web.listen-address";
+  } else if (complaint.find("assign requested") != complaint.npos) {
+    remedy =
+        "write an address of this machine (ip address shows them), or :PORT "
+        "for all of them, in --web.listen-address";
+  } else if (complaint.find("Permission denied") != complaint.npos) {
+    remedy = "choose a port above 1023 with --web.listen-address";
+  }
+  return {"cannot listen on " + address + ": " + why, remedy};
+}
+
 void Knock(const std::string& host, int port) {
   std::array<char, 128> why{};
   auto* connection =
@@ -212,9 +244,7 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
       mg_start(&callbacks, this, const_cast<const char**>(settings.data()));
   if (context_ == nullptr) {
     mg_exit_library();
-    throw UsageError("cannot listen on " + ports + ": " + StartupError(),
-                     "stop what uses the port (ss -ltnp shows it), or choose "
-                     "another with --web.listen-address");
+    throw CannotListen(options_.listen_addresses, StartupError());
   }
   mg_set_request_handler(context_, "/", &HttpServer::Handle, this);
 }
