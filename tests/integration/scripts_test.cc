@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// That the scripts run nothing another user of the machine has planted.
+// That the scripts run nothing another user of the machine has planted, and
+// read the secrets they are given.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -7,7 +8,10 @@
 #include <fstream>
 #include <string>
 
+#include "exporter/pg.h"
+#include "tests/support/database.h"
 #include "tests/support/process.h"
+#include "tests/support/server.h"
 
 namespace {
 
@@ -63,6 +67,41 @@ TEST_F(PlantedStack, IsNoPlaceForADemo) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
   Plant("");
   ExpectRefusal({"demo.sh", "--dir", directory()});
+}
+
+TEST(DemoPasswords, AreThoseOfTheUrlsDecoded) {
+  test::Server server;
+  const fs::path secrets = "/tmp/meshhook-secrets-" + std::to_string(getpid());
+  fs::create_directories(secrets);
+  // p@/:%\'41 and x
+  const std::string password = "p%40%2f:%25\\'41";
+  std::ofstream(secrets / "database_url")
+      << "postgresql://meshhook_exporter:" << password << "@postgres:5432/m\n";
+  std::ofstream(secrets / "owner_database_url")
+      << "postgresql://postgres:x@postgres:5432/meshhook\n";
+  const auto url = server.Url();
+  const auto at = url.rfind('@') + 1;
+  const auto port = url.substr(url.rfind(':') + 1, 5);
+  const auto ended =
+      test::Run({"bash", MESHHOOK_SOURCE "/deploy/postgres/50-passwords.sh"},
+                {{"SECRETS", secrets},
+                 {"POSTGRES_USER", test::kSuperuser},
+                 {"POSTGRES_DB", "postgres"},
+                 {"PGHOST", "127.0.0.1"},
+                 {"PGPORT", port}});
+  fs::remove_all(secrets);
+  ASSERT_EQ(ended.status, 0) << ended.err;
+
+  const auto deadline = [] {
+    return meshhook::pg::Clock::now() + std::chrono::seconds(5);
+  };
+  auto superuser =
+      meshhook::pg::Connection::Open(test::ConninfoOf(url), deadline());
+  test::Exec(superuser, "GRANT password_user TO meshhook_exporter");
+  EXPECT_NO_THROW(meshhook::pg::Connection::Open(
+      test::ConninfoOf("postgresql://meshhook_exporter:" + password + "@" +
+                       url.substr(at)),
+      deadline()));
 }
 
 }  // namespace
