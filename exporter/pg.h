@@ -3,7 +3,8 @@
 //
 // Everything here waits with poll(), so a deadline holds even when the server
 // is stopped or the network drops packets, and an Interrupt ends a wait at
-// once.
+// once. One wait is not ours: libpq looks a host's name up with getaddrinfo(),
+// for as long as the resolver takes.
 #pragma once
 
 #include <libpq-fe.h>
