@@ -25,7 +25,7 @@ namespace {
 
 constexpr int kNeedsMending = 2;
 // For a scrape that is under way when the program is to end.
-constexpr std::chrono::milliseconds kLastScrape{500};
+constexpr std::chrono::milliseconds kLastScrape{1000};
 
 // A scrape allocates much and frees it all. One arena for all threads, and big
 // blocks and a free top given back, keep the process as small as one scrape.
