@@ -212,7 +212,8 @@ std::string MigrationScript(const std::vector<Migration>& migrations) {
       std::string("BEGIN;\n") + kBootstrap + "COMMIT;\n";
   for (const auto& migration : migrations) {
     script += fmt::format(
-        "\nBEGIN;\nSET LOCAL lock_timeout = '200ms';\n{}\n"
+        "\nBEGIN;\nSET LOCAL lock_timeout = '200ms';\n"
+        "SET LOCAL datestyle = 'ISO';\n{}\n"
         "INSERT INTO metrics.schema_migrations (version, name, checksum)\n"
         "VALUES ({}, {}, encode(sha256(convert_to({}, 'UTF8')), 'hex'));\n"
         "COMMIT;\n",

@@ -16,9 +16,11 @@ namespace meshhook {
 using Progress = std::function<void(const std::string& line)>;
 
 // Begins a transaction once no other that began so is open; from then on it
-// waits 200 ms for a lock.
+// waits 200 ms for a lock. A time that it writes reads as that time: in other
+// styles, with some zones' abbreviations, it does not.
 inline constexpr auto kBeginTurn =
     "BEGIN; SET LOCAL client_min_messages = warning; "
+    "SET LOCAL datestyle = 'ISO'; "
     "SET LOCAL lock_timeout = '60s'; "
     "SELECT pg_advisory_xact_lock(hashtext('meshhook metrics migrations')); "
     "SET LOCAL lock_timeout = '200ms';";

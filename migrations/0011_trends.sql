@@ -202,7 +202,8 @@ $$;
 CREATE FUNCTION metrics.add_trends(
     source text, since timestamptz DEFAULT '-infinity')
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '32MB'
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+SET jit = off SET work_mem = '32MB'
 AS $$
 DECLARE
     cells metrics.trend_cell[];

@@ -61,7 +61,9 @@ END $$;
 -- writers.
 CREATE FUNCTION metrics.ensure_partition(table_name text, day timestamptz)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'  -- others may write a time that reads as another
+AS $$
 DECLARE
     month_start timestamptz := date_trunc('month', day, 'UTC');
     month_end   timestamptz := date_trunc(

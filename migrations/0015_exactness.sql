@@ -141,7 +141,8 @@ CREATE FUNCTION metrics.verify()
 RETURNS TABLE (aggregate text, id uuid, bucket_start timestamptz, figure text,
                expected numeric, found numeric)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' SET jit = off
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+SET work_mem = '64MB' SET jit = off
 AS $$
 DECLARE
     trend metrics.trend_tables;
@@ -222,7 +223,7 @@ END $$;
 -- Returns the number of finishes that the totals now contain.
 CREATE FUNCTION metrics.rebuild() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 DECLARE
     since  timestamptz := (SELECT dropped_before FROM metrics.retention

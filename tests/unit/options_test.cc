@@ -201,4 +201,16 @@ TEST(Options, PrintHelpAndVersionAndDoNoMore) {
   }
 }
 
+TEST(Options, UninstallGoesWithALockWaitAndNothingElse) {
+  EXPECT_FALSE(Given({"migrate"}).uninstall);
+  const auto options = Given({"migrate", "--uninstall", "--lock-wait=5"});
+  EXPECT_TRUE(options.uninstall);
+  EXPECT_EQ(options.lock_patience, 5s);
+  for (const char* other : {"--print", "--dir=x", "--no-backfill"}) {
+    const auto complaint = Complaint({"migrate", "--uninstall", other});
+    EXPECT_EQ(complaint.rfind("--uninstall cannot be combined with --", 0), 0u)
+        << complaint;
+  }
+}
+
 }  // namespace
