@@ -133,8 +133,9 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- The next facts of a consumer whose turn it is, about `max_facts` of them, or
--- fewer where one transaction wrote many. With `settle`, only facts that have
+-- The next facts of a consumer whose turn it is, about `max_facts` of them: a
+-- transaction is taken whole, so fewer before one that wrote many, and more
+-- where it alone wrote more. With `settle`, only facts that have
 -- been visible for that long. Facts of this very transaction come later, as it
 -- is not over yet.
 CREATE FUNCTION metrics.take_facts(
@@ -175,6 +176,13 @@ BEGIN
     FROM metrics.execution_time_statistics
     WHERE xact_id >= state.next_xid
     ORDER BY xact_id OFFSET max_facts LIMIT 1;
+    IF horizon = (SELECT xact_id FROM metrics.execution_time_statistics
+                  WHERE xact_id >= state.next_xid
+                  ORDER BY xact_id LIMIT 1) THEN
+        SELECT xact_id INTO horizon
+        FROM metrics.execution_time_statistics WHERE xact_id > horizon
+        ORDER BY xact_id LIMIT 1;
+    END IF;
 
     -- One statement, hence one snapshot: what it stores is what it saw.
     RETURN QUERY
