@@ -139,10 +139,10 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- The next facts of a consumer whose turn it is, about `max_facts` of them: all
--- or none of a transaction, so more where one wrote many. With `settle`, only facts that have
--- been visible for that long. Facts of this very transaction come later, as it
--- is not over yet.
+-- The next facts of a consumer whose turn it is, about `max_facts` of them: a
+-- transaction is taken whole, so more where one wrote many. With `settle`, only
+-- facts that have been visible for that long. Facts of this very transaction
+-- come later, as it is not over yet.
 CREATE FUNCTION metrics.take_facts(
     consumer_name text, max_facts int, settle interval DEFAULT '0')
 RETURNS SETOF metrics.execution_time_statistics LANGUAGE plpgsql

@@ -25,6 +25,16 @@ import time
 import bench
 
 WORKFLOWS = 200
+SETUP = """
+CREATE SCHEMA bench;
+CREATE TABLE bench.workflows AS
+SELECT (row_number() OVER ())::int AS n, project_id, id AS workflow_id
+FROM workflow_definitions;
+CREATE UNIQUE INDEX ON bench.workflows (n);
+GRANT USAGE ON SCHEMA bench TO postgres;
+GRANT SELECT ON bench.workflows TO postgres;
+ANALYZE;
+"""
 RUN = """
 \\set n random(1, %d)
 BEGIN;
@@ -43,10 +53,15 @@ VALUES (:id, 'run_completed', '{}');
 UPDATE workflow_runs SET status = 'succeeded', finished_at = clock_timestamp()
 WHERE id = :id;
 COMMIT;
-""" % WORKFLOWS
+"""
 TRIGGERS = ("metrics_record_finished_update", "metrics_record_finished_insert",
             "metrics_note_reopened")
 ARMS = {"off": (False, False), "on": (True, False), "folding": (True, True)}
+
+
+def run_script(workflows):
+    """MeshHook's transaction, for pgbench with --protocol=prepared."""
+    return RUN % workflows
 
 
 def settle(session, enable):
@@ -89,18 +104,10 @@ def main():
     with bench.Cluster("safe", autovacuum="off", max_wal_size="20GB",
                        checkpoint_timeout="1h",
                        shared_buffers="1GB") as cluster:
-        cluster.psql(bench.seed_workflows(8, WORKFLOWS) + """
-            CREATE SCHEMA bench;
-            CREATE TABLE bench.workflows AS
-            SELECT (row_number() OVER ())::int AS n, project_id,
-                   id AS workflow_id FROM workflow_definitions;
-            CREATE UNIQUE INDEX ON bench.workflows (n);
-            GRANT USAGE ON SCHEMA bench TO postgres;
-            GRANT SELECT ON bench.workflows TO postgres;
-            ANALYZE;""")
+        cluster.psql(bench.seed_workflows(8, WORKFLOWS) + SETUP)
         cluster.migrate()
         script = pathlib.Path(cluster.directory, "run.sql")
-        script.write_text(RUN)
+        script.write_text(run_script(WORKFLOWS))
         session, admin = cluster.session(), cluster.session("supabase_admin")
         load(cluster, script, options.seconds, options.clients)
         rates, cpu, latencies = ({arm: [] for arm in ARMS} for _ in range(3))
