@@ -242,9 +242,21 @@ BEGIN
                          'again';
     END IF;
     PERFORM metrics.drop_detached_partitions();
-    DELETE FROM metrics.workflow_run_metrics;
+    -- No row is deleted that comes again: Realtime would tell everybody.
+    UPDATE metrics.workflow_run_metrics
+    SET success_count = 0, failure_count = 0, canceled_count = 0,
+        duration_sum_ms = 0, last_updated = '-infinity',
+        duration_buckets = array_fill(0::bigint, ARRAY[
+            cardinality(metrics.duration_bounds_ms()) + 1]);
     INSERT INTO metrics.workflow_run_metrics
-    SELECT * FROM metrics.retired_run_metrics;
+    SELECT * FROM metrics.retired_run_metrics
+    ON CONFLICT (workflow_id) DO UPDATE
+    SET success_count = excluded.success_count,
+        failure_count = excluded.failure_count,
+        canceled_count = excluded.canceled_count,
+        duration_sum_ms = excluded.duration_sum_ms,
+        duration_buckets = excluded.duration_buckets,
+        last_updated = excluded.last_updated;
     FOR trend IN SELECT * FROM metrics.trend_tables LOOP
         EXECUTE format('DELETE FROM metrics.%I WHERE bucket_start >= %L',
                        trend.name, since);
@@ -266,6 +278,8 @@ BEGIN
         WHERE consumer <> 'steps';
         EXIT WHEN after = before;
     END LOOP;
+    DELETE FROM metrics.workflow_run_metrics
+    WHERE success_count + failure_count + canceled_count = 0;
     RETURN (SELECT facts_total FROM metrics.fold_state WHERE consumer = 'runs');
 END $$;
 
