@@ -254,5 +254,5 @@ RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT metrics.pending_facts('runs', most) $$;
 
--- Not left to 0018: whoever may use the schema could call it until then.
+-- Not left to 0019: whoever may use the schema could call it until then.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

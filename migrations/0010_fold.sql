@@ -134,5 +134,5 @@ SET search_path = pg_catalog, pg_temp AS $$
     WHERE t.task = record_task.task
 $$;
 
--- Not left to 0018: whoever may use the schema could call it until then.
+-- Not left to 0019: whoever may use the schema could call it until then.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

@@ -24,7 +24,7 @@ using test::Template;
 constexpr auto kRefused = "42501";
 constexpr auto kDone = "";
 
-// Migration 0018 in full.
+// Migration 0019 in full.
 constexpr auto kRightsOfTenants =
     R"(EXECUTE ON my_execution_times(workflow_id uuid, start_date timestamp with time zone, end_date timestamp with time zone)
 EXECUTE ON my_overview()

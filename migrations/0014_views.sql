@@ -164,11 +164,14 @@ WITH hours AS MATERIALIZED (
           GROUP BY 1, 2, 3) AS cells
 ), ranked AS (
     SELECT workflow_id, node_id,
-           metrics.sketch_value(min(bucket) FILTER (WHERE up_to >= 0.5 * total))
+           metrics.sketch_value(min(bucket)
+               FILTER (WHERE up_to >= 0.5 * total))
                AS median_duration,
-           metrics.sketch_value(min(bucket) FILTER (WHERE up_to >= 0.95 * total))
+           metrics.sketch_value(min(bucket)
+               FILTER (WHERE up_to >= 0.95 * total))
                AS p95_duration,
-           metrics.sketch_value(min(bucket) FILTER (WHERE up_to >= 0.99 * total))
+           metrics.sketch_value(min(bucket)
+               FILTER (WHERE up_to >= 0.99 * total))
                AS p99_duration,
            max(total) AS timed
     FROM running GROUP BY 1, 2
@@ -299,5 +302,5 @@ END $$;
 INSERT INTO metrics.worker_tasks (task)
 VALUES ('mv_step_latency'), ('mv_failure_hotspots');
 
--- Not left to 0018: whoever may use the schema could call it until then.
+-- Not left to 0019: whoever may use the schema could call it until then.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

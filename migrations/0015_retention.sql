@@ -300,5 +300,5 @@ END $$;
 
 SELECT metrics.ensure_partitions();
 
--- Not left to 0018: whoever may use the schema could call it until then.
+-- Not left to 0019: whoever may use the schema could call it until then.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

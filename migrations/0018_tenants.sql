@@ -223,5 +223,5 @@ EXCEPTION WHEN insufficient_privilege THEN
                      'supabase_realtime ADD TABLE metrics.workflow_run_metrics';
 END $$;
 
--- Not left to 0018: whoever may use the schema could call it until then.
+-- Not left to 0019: whoever may use the schema could call it until then.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

@@ -9,7 +9,7 @@
 -- before, whatever its clock says. Such a fact has the id 0. Two questions, as
 -- each has its own index: the partial one of 0007, and the one on created_at.
 -- A run that was taken up again before its turn came is found by what was noted
--- of that (0016), in the end. What finished since, in a month whose facts have
+-- of that (0017), in the end. What finished since, in a month whose facts have
 -- been dropped, had a fact.
 CREATE OR REPLACE FUNCTION metrics.backfill(batch_size int DEFAULT 10000)
 RETURNS int LANGUAGE plpgsql SECURITY DEFINER
@@ -283,5 +283,5 @@ BEGIN
     RETURN (SELECT facts_total FROM metrics.fold_state WHERE consumer = 'runs');
 END $$;
 
--- Not left to 0018: whoever may use the schema could call it until then.
+-- Not left to 0019: whoever may use the schema could call it until then.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;
