@@ -29,7 +29,7 @@ CREATE INDEX run_reopenings_run_id ON metrics.run_reopenings (run_id);
 -- Runs that finished twice before reopenings were noted.
 INSERT INTO metrics.run_reopenings
 SELECT f.id, f.run_id,
-       (SELECT coalesce(max(e.id), 0) FROM public.workflow_events AS e
+       (SELECT coalesce(max(e.id + 0), 0) FROM public.workflow_events AS e
         WHERE e.run_id = f.run_id
           AND e.ts <= f.created_at + interval '5 seconds'),
        f.project_id, f.workflow_id, f.status, f.execution_time_ms, f.created_at

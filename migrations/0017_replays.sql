@@ -4,7 +4,9 @@
 -- long as this short transaction lasts; runs that just finish never fire it.
 --
 -- It must not fail where MeshHook's own write succeeds, so whatever goes wrong
--- in it becomes a warning. That costs a subtransaction, but only a replay.
+-- in it becomes a warning. That costs a subtransaction, but only a replay. It
+-- asks for the highest id + 0, as that of the id would be looked for from the
+-- end of the primary key, past all that other runs did since.
 --
 -- Its name sorts before that of the trigger of 0007: where a run goes from one
 -- finish straight to another, this is noted first.
@@ -23,7 +25,7 @@ DECLARE
 BEGIN
     INSERT INTO metrics.run_reopenings
     SELECT nextval('metrics.execution_time_statistics_id_seq'), old.id,
-           coalesce((SELECT max(e.id) FROM public.workflow_events AS e
+           coalesce((SELECT max(e.id + 0) FROM public.workflow_events AS e
                      WHERE e.run_id = old.id AND e.ts <= until), 0),
            coalesce(old.project_id, nobody), coalesce(old.workflow_id, nobody),
            old.status,
