@@ -14,6 +14,9 @@ Collector WorkflowRuns();
 Collector WorkflowWindows();
 Collector WorkflowInfo();
 Collector WorkflowActive();
+Collector Steps();
+Collector WorkflowSteps();
+Collector FailureHotspots();
 Collector Worker();
 Collector Fold();
 
@@ -29,7 +32,8 @@ Collector StatStatements();
 
 inline std::vector<Collector> All() {
   return {WorkflowRuns(),     WorkflowWindows(), WorkflowInfo(),
-          WorkflowActive(),   Worker(),          Fold(),
+          WorkflowActive(),   Steps(),           WorkflowSteps(),
+          FailureHotspots(),  Worker(),          Fold(),
           StatActivity(),     Connections(),     StatDatabase(),
           Database(),         Locks(),           StatUserTables(),
           StatioUserTables(), StatStatements()};

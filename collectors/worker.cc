@@ -14,7 +14,9 @@ Collector Worker() {
       .query = R"(
         SELECT task, extract(epoch FROM last_success_at) AS last_success,
                last_duration_ms / 1000 AS last_duration,
-               busy_ms_total / 1000 AS busy, runs_total, failures_total
+               extract(epoch FROM now() - last_success_at) AS staleness,
+               last_rows, busy_ms_total / 1000 AS busy, runs_total,
+               failures_total
         FROM metrics.worker_tasks)",
       .labels = {"task"},
       .metrics = {{.name =
@@ -22,6 +24,15 @@ Collector Worker() {
                    .type = MetricType::Gauge,
                    .help = "When the task last succeeded, as Unix time.",
                    .column = "last_success"},
+                  {.name = "meshhook_worker_task_staleness_seconds",
+                   .type = MetricType::Gauge,
+                   .help = "How long ago that was, by the database's clock.",
+                   .column = "staleness"},
+                  {.name = "meshhook_worker_task_last_rows",
+                   .type = MetricType::Gauge,
+                   .help = "Rows that the task last folded, refreshed or "
+                           "tidied.",
+                   .column = "last_rows"},
                   {.name = "meshhook_worker_task_last_duration_seconds",
                    .type = MetricType::Gauge,
                    .help = "How long the task last took.",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How each workflow did in the last hour, day and week, exactly and with
-// percentiles, from the materialized view.
+// How each workflow did in the last hour, day and week, from the materialized
+// view: exact counts, percentiles within 1 %.
 //
 // Only workflows that ran within a window have its rows, so the series stay in
 // proportion to what is alive.
@@ -11,6 +11,8 @@ namespace meshhook::collectors {
 using prometheus::MetricType;
 
 Collector WorkflowWindows() {
+  constexpr auto kDurationHelp =
+      "Percentiles of run duration within the window, within 1 percent.";
   return {
       .name = "workflow_windows",
       .summary = "runs, failure ratio and percentiles of 1 h, 24 h and 7 d",
@@ -29,30 +31,29 @@ Collector WorkflowWindows() {
                  AS w ("window", runs, failure_rate, median, p95, p99)
         WHERE w.runs > 0)",
       .labels = {"project_id", "workflow_id", "window"},
-      .metrics =
-          {{.name = "meshhook_workflow_window_runs",
-            .type = MetricType::Gauge,
-            .help = "Runs that finished within the window.",
-            .column = "runs"},
-           {.name = "meshhook_workflow_window_failure_ratio",
-            .type = MetricType::Gauge,
-            .help = "Share of failed among succeeded and failed runs.",
-            .column = "failure_rate"},
-           {.name = "meshhook_workflow_window_duration_seconds",
-            .type = MetricType::Summary,
-            .help = "Exact percentiles of run duration within the window.",
-            .column = "median",
-            .labels = {{"quantile", "0.5"}}},
-           {.name = "meshhook_workflow_window_duration_seconds",
-            .type = MetricType::Summary,
-            .help = "Exact percentiles of run duration within the window.",
-            .column = "p95",
-            .labels = {{"quantile", "0.95"}}},
-           {.name = "meshhook_workflow_window_duration_seconds",
-            .type = MetricType::Summary,
-            .help = "Exact percentiles of run duration within the window.",
-            .column = "p99",
-            .labels = {{"quantile", "0.99"}}}},
+      .metrics = {{.name = "meshhook_workflow_window_runs",
+                   .type = MetricType::Gauge,
+                   .help = "Runs that finished within the window.",
+                   .column = "runs"},
+                  {.name = "meshhook_workflow_window_failure_ratio",
+                   .type = MetricType::Gauge,
+                   .help = "Share of failed among succeeded and failed runs.",
+                   .column = "failure_rate"},
+                  {.name = "meshhook_workflow_window_duration_seconds",
+                   .type = MetricType::Summary,
+                   .help = kDurationHelp,
+                   .column = "median",
+                   .labels = {{"quantile", "0.5"}}},
+                  {.name = "meshhook_workflow_window_duration_seconds",
+                   .type = MetricType::Summary,
+                   .help = kDurationHelp,
+                   .column = "p95",
+                   .labels = {{"quantile", "0.95"}}},
+                  {.name = "meshhook_workflow_window_duration_seconds",
+                   .type = MetricType::Summary,
+                   .help = kDurationHelp,
+                   .column = "p99",
+                   .labels = {{"quantile", "0.99"}}}},
   };
 }
 

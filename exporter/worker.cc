@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "exporter/log.h"
 #include "exporter/remedy.h"
@@ -60,7 +61,8 @@ Worker::Worker(Conninfo conninfo, std::vector<Task> tasks,
       interrupt_(interrupt),
       backoff_(kMostBackoff) {
   for (auto& task : tasks) {
-    tasks_.push_back({std::move(task), pg::Clock::now(), ""});
+    tasks_.push_back(
+        {std::move(task), pg::Clock::now(), Backoff(kMostBackoff), ""});
   }
   thread_ = std::thread(&Worker::Loop, this);
 }
@@ -69,25 +71,39 @@ Worker::~Worker() { thread_.join(); }
 
 void Worker::Loop() {
   while (!interrupt_->fired()) {
-    if (!backoff_.Waiting(pg::Clock::now())) RunDue();
+    try {
+      if (!backoff_.Waiting(pg::Clock::now())) RunDue();
+    } catch (const std::exception& error) {  // out of memory, or of threads
+      connection_.reset();
+      backoff_.Failed(pg::Clock::now());
+      log::Error("the worker failed", {{"reason", error.what()}});
+    }
     auto next = pg::Clock::now() + 1s;
     for (const auto& scheduled : tasks_) next = std::min(next, scheduled.due);
     Sleep(std::max(next, pg::Clock::now() + 50ms));
   }
 }
 
+// A task that fails is tried again later and later while the others go on; but
+// without a connection there is nothing to try.
 void Worker::RunDue() {
   for (auto& scheduled : tasks_) {
-    if (pg::Clock::now() < scheduled.due || interrupt_->fired()) continue;
+    if (interrupt_->fired()) return;
+    const auto now = pg::Clock::now();
+    if (now < scheduled.due || scheduled.backoff.Waiting(now)) continue;
     try {
       RunTask(scheduled);
       backoff_.Succeeded();
+      scheduled.backoff.Succeeded();
       scheduled.logged.clear();
     } catch (const pg::Error& error) {
       if (interrupt_->fired()) return;
       NoteFailure(scheduled, error);
-      backoff_.Failed(pg::Clock::now());
-      return;
+      if (!connection_ || !connection_->open()) {
+        backoff_.Failed(pg::Clock::now());
+        return;
+      }
+      scheduled.backoff.Failed(pg::Clock::now());
     }
   }
 }
@@ -97,13 +113,14 @@ void Worker::RunTask(Scheduled& scheduled) {
   if (!connection_ || !connection_->open()) {
     connection_ = pg::Connection::Open(
         conninfo_, pg::Clock::now() + kConnectTimeout, interrupt_);
+    told_missing_ = false;
   }
   const pg::Guard guard{.statement_timeout = task.timeout,
                         .lock_timeout = kLockTimeout,
                         .read_only = false};
   const auto started = pg::Clock::now();
-  const auto result =
-      connection_->Run({task.query, {}}, guard, started + task.timeout + kGrace);
+  const auto result = connection_->Run({task.query, {}}, guard,
+                                       started + task.timeout + kGrace);
   const auto ended = pg::Clock::now();
   // A backlog leaves the server, and this thread's other tasks, half the time.
   scheduled.due = result.Text(0, 0) == "t" ? ended + (ended - started)
@@ -113,7 +130,9 @@ void Worker::RunTask(Scheduled& scheduled) {
 void Worker::NoteFailure(Scheduled& scheduled, const pg::Error& error) {
   const auto& task = scheduled.task;
   const std::string reason = conninfo_.Redact(error.what());
-  if (scheduled.logged != reason) {
+  const bool told = scheduled.logged == reason ||
+                    (IsMissing(error) && std::exchange(told_missing_, true));
+  if (!told) {
     scheduled.logged = reason;
     log::Warn("task failed",
               {{"task", task.name.empty() ? "refresh" : task.name},

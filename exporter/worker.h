@@ -46,6 +46,7 @@ class Worker {
   struct Scheduled {
     Task task;
     pg::Clock::time_point due;
+    Backoff backoff;
     std::string logged;  // the failure that was last logged
   };
 
@@ -59,7 +60,8 @@ class Worker {
   const pg::Interrupt* const interrupt_;
   std::vector<Scheduled> tasks_;
   std::optional<pg::Connection> connection_;
-  Backoff backoff_;
+  bool told_missing_ = false;  // one line for a data layer that is not there
+  Backoff backoff_;            // of connecting
   std::thread thread_;
 };
 

@@ -26,6 +26,19 @@ constexpr auto kStart = R"(
     SELECT project_id, id, 'running', now() - interval '2 seconds'
     FROM workflow_definitions;)";
 
+// A step that fails once and then succeeds.
+constexpr auto kSteps = R"(
+    INSERT INTO workflow_events (run_id, type, payload)
+    SELECT r.id, e.type, e.payload::jsonb
+    FROM workflow_runs AS r, (VALUES
+        ('step_started', '{"node": {"id": "call", "type": "http_call"}}'),
+        ('http_attempted',
+         '{"node": {"id": "call", "type": "http_call"}, "status": 503}'),
+        ('step_failed', '{"node": {"id": "call", "type": "http_call"},
+                          "error": "Error: HTTP 503"}'),
+        ('step_succeeded', '{"node": {"id": "call", "type": "http_call"}}'))
+        AS e (type, payload))";
+
 std::string Finish(const std::string& status) {
   return std::string(kStart) + "UPDATE workflow_runs SET status = '" + status +
          "', finished_at = now() WHERE status = 'running'";
@@ -54,11 +67,14 @@ TEST(Collectors, AllSucceedForTheExportersRole) {
 TEST(Collectors, EveryMetricHasSamplesOnceThereAreRuns) {
   Database db;
   db.Exec(kOneWorkflow);
+  db.Exec(kStart);
+  db.Exec(kSteps);
   db.Exec(Finish("failed"));
   db.Exec(kStart);
   db.Exec(
-      "SELECT metrics.fold(); SELECT metrics.maintain(); "
-      "SELECT metrics.refresh_if_due()");
+      "SELECT metrics.fold(); SELECT metrics.fold_trends(); "
+      "SELECT metrics.fold_steps(10, '0'); SELECT metrics.maintain(); "
+      "SELECT metrics.refresh_if_due() FROM generate_series(1, 3)");
   db.Exec("SELECT pg_stat_reset()", test::kSuperuser);
   const auto page = Page(db);
   for (const auto& collector : meshhook::collectors::All()) {
@@ -113,6 +129,32 @@ TEST(WorkflowWindows, AreEmptyWhereNothingRan) {
   db.Exec(kOneWorkflow);
   db.Exec("SELECT metrics.fold(); SELECT metrics.refresh_if_due()");
   EXPECT_EQ(Page(db).find("meshhook_workflow_window_runs{"), std::string::npos);
+}
+
+TEST(Steps, CountAttemptsAndKindsOfFailure) {
+  Database db;
+  db.Exec(kOneWorkflow);
+  db.Exec(kStart);
+  db.Exec(kSteps);
+  db.Exec(Finish("succeeded"));
+  db.Exec(
+      "SELECT metrics.fold_steps(10, '0'); "
+      "SELECT metrics.refresh_if_due() FROM generate_series(1, 3)");
+  const auto page = Page(db);
+  const std::string call = "{node_type=\"http_call\",";
+  EXPECT_EQ(SampleSum(page, "meshhook_step_attempts_total" + call +
+                                "status=\"succeeded\"}"),
+            1);
+  EXPECT_EQ(SampleSum(page, "meshhook_step_failures_total" + call +
+                                "error_class=\"http_5xx\"}"),
+            1);
+  EXPECT_EQ(SampleSum(page, "meshhook_step_http_responses_total" + call +
+                                "status_class=\"5xx\"}"),
+            1);
+  EXPECT_EQ(SampleSum(page, "meshhook_step_duration_seconds_count"), 1);
+  EXPECT_EQ(SampleSum(page, "meshhook_workflow_step_attempts_total"), 2);
+  EXPECT_EQ(SampleSum(page, "meshhook_failure_hotspot_failures"), 2);
+  EXPECT_EQ(SampleSum(page, "meshhook_failure_hotspot_ratio"), 1);
 }
 
 TEST(StatUserTables, DoesNotWaitForALockedTable) {

@@ -105,8 +105,8 @@ TEST(Catalogue, EndsOurCountersInTotalAndNothingElse) {
 TEST(Catalogue, MeasuresInBaseUnits) {
   const std::array wrong{"_ms",      "_milliseconds", "_minutes",
                          "_percent", "_kilobytes",    "_mb"};
-  const std::array units{"_seconds", "_bytes", "_ratio",
-                         "_runs",    "_facts", "_info"};
+  const std::array units{"_seconds", "_bytes", "_ratio",    "_runs",
+                         "_facts",   "_rows",  "_failures", "_info"};
   for (const auto& collector : All()) {
     for (const auto& metric : collector.metrics) {
       if (!IsOurs(metric.name)) continue;

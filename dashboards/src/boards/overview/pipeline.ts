@@ -21,7 +21,7 @@ export const pipeline: Panel[] = [
     },
     unit: "short",
     min: 0,
-    queries: [line("counted", once([], rate("meshhook_fold_facts_total")))],
+    queries: [line("counted", once([], rate("meshhook_fold_facts_total", 'stream="runs"')))],
   }),
   graph({
     title: "Runs waiting to be counted",
@@ -33,7 +33,7 @@ export const pipeline: Panel[] = [
     },
     unit: "short",
     min: 0,
-    queries: [line("waiting", once([], series("meshhook_fold_pending_facts")))],
+    queries: [line("waiting", once([], series("meshhook_fold_pending_facts", 'stream="runs"')))],
   }),
   graph({
     title: "Time since last success",

@@ -1,6 +1,6 @@
 -- Replays: a trigger that notes when a finished run is taken up again, so that
 -- the events of each finish are told apart (0012) and none is lost to a
--- backfill that had not come to it yet (0015). It locks workflow_runs for as
+-- backfill that had not come to it yet (0016). It locks workflow_runs for as
 -- long as this short transaction lasts; runs that just finish never fire it.
 --
 -- It must not fail where MeshHook's own write succeeds, so whatever goes wrong
@@ -43,3 +43,6 @@ CREATE TRIGGER metrics_note_reopened
     WHEN (old.status IN ('succeeded', 'failed', 'canceled')
           AND old.status IS DISTINCT FROM new.status)
     EXECUTE FUNCTION metrics.note_reopened_run();
+
+-- Not left to 0019: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

@@ -65,7 +65,7 @@ BEGIN
     GRANT USAGE ON SCHEMA metrics TO authenticated;
     GRANT SELECT ON metrics.workflow_run_metrics, metrics.my_workflow_metrics,
         metrics.my_step_latency, metrics.my_failure_hotspots TO authenticated;
-    GRANT EXECUTE ON FUNCTION metrics.my_overview(),
+    GRANT EXECUTE ON FUNCTION metrics.my_projects(), metrics.my_overview(),
         metrics.my_execution_times(uuid, timestamptz, timestamptz),
         metrics.my_trend(text, timestamptz, timestamptz, uuid)
         TO authenticated;
