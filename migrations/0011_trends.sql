@@ -2,6 +2,7 @@
 --
 --   execution_time_statistics --take_facts('trends')--> workflow_metrics_hourly
 --                                                       workflow_metrics_daily
+--                                                       project_metrics_hourly
 --                                                       project_metrics_daily
 --
 -- Counts, sum, minimum and maximum are exact. Percentiles come from a sketch
@@ -74,7 +75,7 @@ RETURNS float8[] LANGUAGE sql IMMUTABLE AS $$
     FROM unnest(ranks) WITH ORDINALITY AS r (rank, i)
 $$;
 
--- Three tables of one shape, by month like the facts. `bucket_start` is the
+-- Tables of one shape, by month like the facts. `bucket_start` is the
 -- beginning of the hour or day in UTC; durations, in ms, are those of
 -- succeeded and failed runs.
 CREATE TABLE metrics.workflow_metrics_hourly (
@@ -107,9 +108,9 @@ CREATE INDEX workflow_metrics_daily_project
 CREATE TABLE metrics.workflow_metrics_daily_default
     PARTITION OF metrics.workflow_metrics_daily DEFAULT;
 
--- A project's days, so that a question about a hundred workflows and a month
--- merges thirty sketches and not three thousand.
-CREATE TABLE metrics.project_metrics_daily (
+-- A project's hours and days, so that a question about a hundred workflows and a
+-- month reads a row where it would read twenty.
+CREATE TABLE metrics.project_metrics_hourly (
     project_id      uuid           NOT NULL,
     bucket_start    timestamptz    NOT NULL,
     success_count   bigint         NOT NULL,
@@ -119,6 +120,13 @@ CREATE TABLE metrics.project_metrics_daily (
     duration_min_ms bigint,
     duration_max_ms bigint,
     durations       metrics.sketch NOT NULL,
+    PRIMARY KEY (project_id, bucket_start)
+) PARTITION BY RANGE (bucket_start);
+CREATE TABLE metrics.project_metrics_hourly_default
+    PARTITION OF metrics.project_metrics_hourly DEFAULT;
+
+CREATE TABLE metrics.project_metrics_daily (
+    LIKE metrics.project_metrics_hourly,
     PRIMARY KEY (project_id, bucket_start)
 ) PARTITION BY RANGE (bucket_start);
 CREATE TABLE metrics.project_metrics_daily_default
@@ -137,6 +145,7 @@ SELECT name, key, unit,
             ELSE '' END AS values_of_others
 FROM (VALUES ('workflow_metrics_hourly', 'workflow_id', 'hour'),
              ('workflow_metrics_daily', 'workflow_id', 'day'),
+             ('project_metrics_hourly', 'project_id', 'hour'),
              ('project_metrics_daily', 'project_id', 'day'))
      AS t (name, key, unit);
 

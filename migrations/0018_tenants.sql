@@ -23,8 +23,8 @@ SELECT * FROM metrics.mv_failure_hotspots
 WHERE project_id = ANY ((SELECT metrics.my_projects())::uuid[]);
 
 -- The rows of the trend tables that make up [since, until), widened to whole
--- hours: whole days, and hours at both ends. Without a workflow, days are those
--- of projects.
+-- hours: whole days, and hours at both ends; of projects where there is no
+-- workflow.
 CREATE FUNCTION metrics.trend_pieces(
     projects uuid[], workflow uuid, since timestamptz, until timestamptz)
 RETURNS TABLE (success_count bigint, failure_count bigint,
@@ -45,30 +45,24 @@ BEGIN
         first_day := until;
         last_day := until;
     END IF;
-    RETURN QUERY
-    SELECT success_count, failure_count, canceled_count, duration_sum_ms,
-           duration_min_ms, duration_max_ms, durations
-    FROM metrics.workflow_metrics_hourly
-    WHERE project_id = ANY (projects)
-      AND (workflow IS NULL OR workflow_id = workflow)
-      AND ((bucket_start >= date_trunc('hour', since, 'UTC')
-            AND bucket_start < first_day)
-           OR (bucket_start >= last_day AND bucket_start < until));
-    IF workflow IS NULL THEN
-        RETURN QUERY
+    RETURN QUERY EXECUTE format($sql$
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
-        FROM metrics.project_metrics_daily
-        WHERE project_id = ANY (projects)
-          AND bucket_start >= first_day AND bucket_start < last_day;
-    ELSE
-        RETURN QUERY
+        FROM metrics.%1$s_hourly
+        WHERE project_id = ANY ($1) AND %2$s
+          AND ((bucket_start >= date_trunc('hour', $3, 'UTC')
+                AND bucket_start < $5)
+               OR (bucket_start >= $6 AND bucket_start < $4))
+        UNION ALL
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
-        FROM metrics.workflow_metrics_daily
-        WHERE project_id = ANY (projects) AND workflow_id = workflow
-          AND bucket_start >= first_day AND bucket_start < last_day;
-    END IF;
+        FROM metrics.%1$s_daily
+        WHERE project_id = ANY ($1) AND %2$s
+          AND bucket_start >= $5 AND bucket_start < $6 $sql$,
+        CASE WHEN workflow IS NULL THEN 'project_metrics'
+             ELSE 'workflow_metrics' END,
+        CASE WHEN workflow IS NULL THEN 'true' ELSE 'workflow_id = $2' END)
+    USING projects, workflow, since, until, first_day, last_day;
 END $$;
 
 -- The beginning of the first hour or day, in UTC, that is not before.
@@ -159,15 +153,15 @@ BEGIN
                      sum(canceled_count) AS canceled,
                      sum(duration_sum_ms) AS total
               FROM metrics.%I
-              WHERE project_id = ANY ($1) AND ($2 IS NULL OR %s)
+              WHERE project_id = ANY ($1) AND %s
                 AND bucket_start >= date_trunc($3, $4, 'UTC')
                 AND bucket_start < $5
               GROUP BY bucket_start) AS sums
         ORDER BY bucket_start $sql$,
-        CASE WHEN bucket = 'hour' THEN 'workflow_metrics_hourly'
-             WHEN workflow_id IS NULL THEN 'project_metrics_daily'
-             ELSE 'workflow_metrics_daily' END,
-        CASE WHEN bucket = 'day' AND workflow_id IS NULL THEN 'true'
+        CASE WHEN workflow_id IS NULL THEN 'project_metrics_'
+             ELSE 'workflow_metrics_' END
+        || CASE bucket WHEN 'hour' THEN 'hourly' ELSE 'daily' END,
+        CASE WHEN workflow_id IS NULL THEN 'true'
              ELSE 'workflow_id = $2' END)
     USING projects, workflow_id, bucket, start_date, end_date;
 END $$;
