@@ -108,8 +108,8 @@ CREATE INDEX workflow_metrics_daily_project
 CREATE TABLE metrics.workflow_metrics_daily_default
     PARTITION OF metrics.workflow_metrics_daily DEFAULT;
 
--- A project's hours and days, so that a question about a hundred workflows and a
--- month reads a row where it would read twenty.
+-- A project's hours and days, so that a question about a hundred workflows and
+-- a month reads a row where it would read twenty.
 CREATE TABLE metrics.project_metrics_hourly (
     project_id      uuid           NOT NULL,
     bucket_start    timestamptz    NOT NULL,

@@ -212,8 +212,9 @@ BEGIN
     FOR month IN SELECT * FROM metrics.detached_partitions
                  FOR UPDATE SKIP LOCKED LOOP
         IF month.table_name = 'execution_time_statistics' THEN
-            PERFORM metrics.add_run_totals('metrics.retired_run_metrics',
-                                           format('metrics.%I', month.partition));
+            PERFORM metrics.add_run_totals(
+                'metrics.retired_run_metrics',
+                format('metrics.%I', month.partition));
         END IF;
         EXECUTE format('DROP TABLE metrics.%I', month.partition);
         DELETE FROM metrics.detached_partitions

@@ -1,5 +1,5 @@
 -- What tenants see: security-barrier views and functions that give the rows of
--- the caller's own projects, by MeshHook's user_project_ids(), and nothing else.
+-- the caller's own projects, by MeshHook's user_project_ids(), and no others.
 -- MeshHook's API sets request.jwt.claims and becomes `authenticated` first.
 
 -- MeshHook's function names its tables without a schema, so it is told where
