@@ -113,11 +113,7 @@ Conninfo Conninfo::FromEnvironment(const Environment& environment) {
   }
   if (conninfo.source_.empty()) {
     conninfo.source_ = "libpq's variables (PGHOST, PGUSER, …)";
-    if (!environment("PGPASSWORD")) {
-      if (auto password = Value(environment, "PGPASSWORD")) {
-        conninfo.parameters_.emplace_back("password", *password);
-      }
-    }
+    conninfo.AddPassword(environment);
     return conninfo;
   }
 
@@ -137,7 +133,18 @@ Conninfo Conninfo::FromEnvironment(const Environment& environment) {
       conninfo.parameters_.emplace_back(option->keyword, option->val);
     }
   }
+  conninfo.AddPassword(environment);
   return conninfo;
+}
+
+void Conninfo::AddPassword(const Environment& environment) {
+  for (const auto& [keyword, value] : parameters_) {
+    if (keyword == "password" && !value.empty()) return;
+  }
+  if (environment("PGPASSWORD")) return;  // libpq reads that itself
+  if (auto password = Value(environment, "PGPASSWORD")) {
+    parameters_.emplace_back("password", *password);
+  }
 }
 
 std::string Conninfo::Redact(std::string text) const {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Which database to watch, as the environment says it.
 //
-// The first of these that is set wins; each may instead name a file that
-// holds the value, by the suffix _FILE:
-//   DATA_SOURCE_NAME                      URI or key=value, as
-//   postgres_exporter DATABASE_URL                          the same
-//   DATA_SOURCE_URI, _USER and _PASS      host:port/database?…, and who
-//   PGHOST, PGUSER, …                     libpq's own; PGPASSWORD_FILE as well
+// The first of these that is set wins:
+//   DATA_SOURCE_NAME                  URI or key=value, as postgres_exporter's
+//   DATABASE_URL                      the same
+//   DATA_SOURCE_URI, _USER and _PASS  host:port/database?…, and who
+//   PGHOST, PGUSER, …                 libpq's own
+// All but libpq's, and PGPASSWORD, may instead name a file that holds the
+// value, by the suffix _FILE. PGPASSWORD counts where a URL holds no password.
 #pragma once
 
 #include <functional>
@@ -40,6 +41,9 @@ class Conninfo {
   std::string Redact(std::string text) const;
 
  private:
+  // Of PGPASSWORD_FILE, where there is no other.
+  void AddPassword(const Environment& environment);
+
   std::vector<std::pair<std::string, std::string>> parameters_;
   std::string source_;
 };

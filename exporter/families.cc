@@ -2,6 +2,7 @@
 #include "exporter/families.h"
 
 #include <charconv>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -52,6 +53,14 @@ double Number(std::string_view text) {
   return value;
 }
 
+std::uint64_t Count(double number) {
+  constexpr double kTooMany = 18446744073709551616.0;  // 2 to the 64
+  if (!(number >= 0 && number < kTooMany)) {
+    throw pg::Error("a histogram's count is no count", "", "");
+  }
+  return static_cast<std::uint64_t>(number);
+}
+
 // An array of numbers as PostgreSQL prints it: {1,2,3}.
 std::vector<double> Numbers(std::string_view text) {
   std::vector<double> numbers;
@@ -81,10 +90,10 @@ bool FillHistogram(const pg::Result& rows, int row, const Bound& bound,
   auto& histogram = sample.histogram;
   histogram.bucket.reserve(cumulative.size());
   for (size_t i = 0; i < cumulative.size(); ++i) {
-    histogram.bucket.push_back({static_cast<std::uint64_t>(cumulative[i]),
-                                i < upper.size()
-                                    ? upper[i]
-                                    : std::numeric_limits<double>::infinity()});
+    histogram.bucket.push_back(
+        {Count(cumulative[i]), i < upper.size()
+                                   ? upper[i]
+                                   : std::numeric_limits<double>::infinity()});
   }
   histogram.sample_count = histogram.bucket.back().cumulative_count;
   histogram.sample_sum = Number(*sum);

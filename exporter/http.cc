@@ -30,6 +30,8 @@ constexpr auto kHtml = "text/html; charset=utf-8";
 constexpr milliseconds kScrapeTimeoutOffset{250};
 constexpr milliseconds kShortestScrape{500};
 constexpr milliseconds kReadyTimeout{2000};
+// Older news of the database is no news.
+constexpr milliseconds kReadyFor{2000};
 
 // CivetWeb says why it cannot start only to its log, and first says it best. It
 // logs from all its threads, but starts in the one that started it.
@@ -61,10 +63,30 @@ void Send(mg_connection* connection, int status, const std::string& type,
                        "\r\nX-Content-Type-Options: nosniff"
                        "\r\nVary: Accept-Encoding";
   if (status == 405) answer += "\r\nAllow: GET, HEAD";
+  if (status == 413) answer += "\r\nConnection: close";
   if (gzip) answer += "\r\nContent-Encoding: gzip";
   answer += "\r\n\r\n";
   mg_write(connection, answer.data(), answer.size());
   if (with_body) mg_write(connection, body.data(), body.size());
+}
+
+// CivetWeb reads what a handler leaves of a body, for as long as its client
+// likes to take. No path here takes a body, so a request that announces one is
+// refused before that: the negative result makes CivetWeb hang up.
+int RefuseBody(mg_connection* connection) {
+  constexpr int kGoOn = 0;
+  constexpr int kHangUp = -1;
+  if (mg_get_request_info(connection)->content_length <= 0 &&
+      mg_get_header(connection, "Transfer-Encoding") == nullptr) {
+    return kGoOn;
+  }
+  try {
+    Send(connection, 413, kPlain, "no request here takes a body\n", false,
+         true);
+  } catch (const std::exception& error) {
+    log::Error("request failed", {{"reason", error.what()}});
+  }
+  return kHangUp;
 }
 
 // Where a server that listens on this address can be reached from here.
@@ -75,6 +97,38 @@ std::string HostToReach(const std::string& listen_address) {
   }
   const bool any = host.empty() || host == "0.0.0.0" || host == "::";
   return any ? "localhost" : host;
+}
+
+// CivetWeb names the address in its own words, and the reason by number and in
+// brackets, or says that it cannot read a host that has no address.
+UsageError CannotListen(const std::vector<std::string>& listen_addresses,
+                        const std::string& complaint) {
+  std::string address = listen_addresses.front();
+  for (const auto& candidate : listen_addresses) {
+    if (complaint.find(CivetWebPort(candidate) + ": ") != complaint.npos) {
+      address = candidate;
+    }
+  }
+  std::string why = complaint;
+  if (const size_t at = complaint.rfind('('); at != complaint.npos) {
+    why = complaint.substr(at + 1, complaint.rfind(')') - at - 1);
+  }
+  std::string remedy = "choose another address with --web.listen-address";
+  if (complaint.find("invalid port spec") != complaint.npos) {
+    why = "the host's name has no IPv4 address";
+    remedy = "check the name, or write an address of this machine";
+  } else if (complaint.find("in use") != complaint.npos) {
+    remedy =
+        "stop what uses the port (ss -ltnp shows it), or choose another with "
+        "--web.listen-address";
+  } else if (complaint.find("assign requested") != complaint.npos) {
+    remedy =
+        "write an address of this machine (ip address shows them), or :PORT "
+        "for all of them, in --web.listen-address";
+  } else if (complaint.find("Permission denied") != complaint.npos) {
+    remedy = "choose a port above 1023 with --web.listen-address";
+  }
+  return {"cannot listen on " + address + ": " + why, remedy};
 }
 
 void Knock(const std::string& host, int port) {
@@ -142,6 +196,24 @@ std::string Gzip(const std::string& text) {
   return packed;
 }
 
+class HttpServer::Answering {
+ public:
+  explicit Answering(HttpServer& server) : server_(server) {
+    const std::lock_guard lock(server_.mutex_);
+    ++server_.answering_;
+  }
+  ~Answering() {
+    const std::lock_guard lock(server_.mutex_);
+    --server_.answering_;
+    server_.idle_.notify_all();
+  }
+  Answering(const Answering&) = delete;
+  Answering& operator=(const Answering&) = delete;
+
+ private:
+  HttpServer& server_;
+};
+
 HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
     : options_(std::move(options)), scraper_(scraper) {
   std::string ports;
@@ -165,15 +237,14 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
                                              nullptr};
   mg_callbacks callbacks{};
   callbacks.log_message = LogMessage;
+  callbacks.begin_request = RefuseBody;
   StartupError().clear();
   mg_init_library(0);
   context_ =
       mg_start(&callbacks, this, const_cast<const char**>(settings.data()));
   if (context_ == nullptr) {
     mg_exit_library();
-    throw UsageError("cannot listen on " + ports + ": " + StartupError(),
-                     "stop what uses the port (ss -ltnp shows it), or choose "
-                     "another with --web.listen-address");
+    throw CannotListen(options_.listen_addresses, StartupError());
   }
   mg_set_request_handler(context_, "/", &HttpServer::Handle, this);
 }
@@ -196,6 +267,11 @@ HttpServer::~HttpServer() {
   mg_exit_library();
 }
 
+void HttpServer::AwaitIdle(pg::Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  idle_.wait_until(lock, deadline, [this] { return answering_ == 0; });
+}
+
 std::vector<int> HttpServer::Ports() const {
   std::array<mg_server_port, 16> ports{};
   const int count = mg_get_server_ports(
@@ -208,6 +284,7 @@ std::vector<int> HttpServer::Ports() const {
 }
 
 int HttpServer::Handle(mg_connection* connection, void* self) {
+  const Answering counted(*static_cast<HttpServer*>(self));
   const std::string method = mg_get_request_info(connection)->request_method;
   Response response{500, kPlain, "internal error\n"};
   try {
@@ -261,11 +338,12 @@ HttpServer::Response HttpServer::Metrics(mg_connection* connection) {
 }
 
 HttpServer::Response HttpServer::Ready() {
-  if (!scraper_.Status().up) {
-    scraper_.Scrape(pg::Clock::now() + kReadyTimeout);
+  const auto now = pg::Clock::now();
+  const auto last = scraper_.Status();
+  if (!last.up || now - last.at > kReadyFor) {
+    scraper_.Scrape(now + kReadyTimeout);
   }
-  const auto status = scraper_.Status();
-  if (status.up) return {200, kPlain, "ready\n"};
+  if (scraper_.Status().up) return {200, kPlain, "ready\n"};
   return {503, kPlain, "the database cannot be reached\n"};
 }
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,10 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
+  // Returns when no request is being answered, or at the deadline: what is not
+  // sent when the server is destroyed is lost.
+  void AwaitIdle(pg::Deadline deadline);
+
   // The ports it listens on, as chosen by the system where 0 was asked for.
   std::vector<int> Ports() const;
 
@@ -41,6 +47,9 @@ class HttpServer {
     std::string body;
   };
 
+  // Counts a request for as long as it lives.
+  class Answering;
+
   static int Handle(mg_connection* connection, void* self);
   Response Answer(mg_connection* connection);
   Response Metrics(mg_connection* connection);
@@ -50,6 +59,10 @@ class HttpServer {
   const HttpOptions options_;
   Scraper& scraper_;
   mg_context* context_ = nullptr;
+
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  int answering_ = 0;  // requests; guarded by mutex_
 };
 
 // CivetWeb's word for a listen address: ":9187" is every address, those of IPv6

@@ -16,6 +16,7 @@
 #include "exporter/options.h"
 #include "exporter/reference.h"
 #include "exporter/remedy.h"
+#include "exporter/uninstall.h"
 #include "exporter/version.h"
 #include "exporter/worker.h"
 
@@ -23,6 +24,8 @@ namespace meshhook {
 namespace {
 
 constexpr int kNeedsMending = 2;
+// For a scrape that is under way when the program is to end.
+constexpr std::chrono::milliseconds kLastScrape{1000};
 
 // A scrape allocates much and frees it all. One arena for all threads, and big
 // blocks and a free top given back, keep the process as small as one scrape.
@@ -32,17 +35,18 @@ void KeepMemorySmall() {
   mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 }
 
-sigset_t EndSignals() {
+sigset_t AwaitedSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   return signals;
 }
 
 int Serve(const Conninfo& conninfo, const Options& options) {
   // Blocked in every thread, so that only the wait below takes them.
-  const sigset_t signals = EndSignals();
+  const sigset_t signals = AwaitedSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
@@ -64,14 +68,26 @@ int Serve(const Conninfo& conninfo, const Options& options) {
   }
 
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+    log::Warn("nothing is reloaded; restart to change settings",
+              {{"signal", "SIGHUP"}});
+  }
   log::Info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  server->AwaitIdle(pg::Clock::now() + kLastScrape);
   interrupt.Fire();
   server.reset();
   return 0;
 }
 
 int RunMigrate(const Options& options) {
+  const auto progress = [](const std::string& line) {
+    std::cout << line << std::endl;
+  };
+  if (options.uninstall) {
+    Uninstall(Conninfo::FromEnvironment(ProcessEnvironment()),
+              options.lock_patience, progress);
+    return 0;
+  }
   const auto migrations = options.migrations_directory.empty()
                               ? EmbeddedMigrations()
                               : ReadMigrations(options.migrations_directory);
@@ -80,9 +96,6 @@ int RunMigrate(const Options& options) {
     return 0;
   }
   const auto conninfo = Conninfo::FromEnvironment(ProcessEnvironment());
-  const auto progress = [](const std::string& line) {
-    std::cout << line << std::endl;
-  };
   Migrate(conninfo, migrations, options.lock_patience, progress);
   if (options.backfill) Backfill(conninfo, progress);
   return 0;
@@ -120,6 +133,15 @@ int Complain(const std::string& what, const std::string& remedy) {
   return kNeedsMending;
 }
 
+// The exit status, when all that was printed has arrived.
+int Flushed(int status) {
+  if (!std::cout.flush()) {
+    throw UsageError("cannot write to standard output",
+                     "look for a full disk behind it");
+  }
+  return status;
+}
+
 }  // namespace
 }  // namespace meshhook
 
@@ -128,14 +150,14 @@ int main(int argc, char** argv) {
   meshhook::KeepMemorySmall();
   try {
     const auto options = meshhook::ParseOptions(argc, argv);
-    if (!options) return 0;
+    if (!options) return meshhook::Flushed(0);
     // What is wrong `check` says itself.
     const bool quiet = options->command == meshhook::Command::kCheck &&
                        options->log_level != meshhook::log::Level::kDebug;
     meshhook::log::Configure(
         quiet ? meshhook::log::Level::kError : options->log_level,
         options->log_format);
-    return meshhook::Run(*options);
+    return meshhook::Flushed(meshhook::Run(*options));
   } catch (const meshhook::UsageError& error) {
     return Complain(error.what(), error.remedy());
   } catch (const meshhook::pg::Error& error) {

@@ -6,30 +6,17 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <sstream>
-#include <thread>
 
 #include "exporter/errors.h"
 #include "exporter/pg.h"
+#include "exporter/turns.h"
 
 namespace meshhook {
 namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-
-constexpr auto kStatementLimit = 300s;
-constexpr auto kLockNotAvailable = "55P03";
-constexpr auto kDeadlock = "40P01";
-
-// Two runs of migrate take turns, file by file.
-constexpr auto kBegin =
-    "BEGIN; SET LOCAL client_min_messages = warning; "
-    "SET LOCAL lock_timeout = '60s'; "
-    "SELECT pg_advisory_xact_lock(hashtext('meshhook metrics migrations')); "
-    // A lock that is waited for holds up all who come after, so not for long.
-    "SET LOCAL lock_timeout = '200ms';";
 
 constexpr auto kBootstrap =
     "CREATE SCHEMA IF NOT EXISTS metrics;\n"
@@ -38,8 +25,6 @@ constexpr auto kBootstrap =
     "    name       text        NOT NULL,\n"
     "    checksum   text        NOT NULL,\n"
     "    applied_at timestamptz NOT NULL DEFAULT now());\n";
-
-pg::Deadline Soon() { return pg::Clock::now() + kStatementLimit; }
 
 std::string Literal(const std::string& text) {
   std::string quoted = "'";
@@ -79,19 +64,6 @@ void RequireMeshHook(pg::Connection& connection) {
   }
 }
 
-void RequireNotNewer(pg::Connection& connection, int newest) {
-  const auto newer = connection.Execute(
-      {"SELECT name FROM metrics.schema_migrations WHERE version > $1 "
-       "ORDER BY version DESC LIMIT 1",
-       {std::to_string(newest)}},
-      Soon());
-  if (newer.rows() > 0) {
-    throw UsageError(
-        "the database is newer than this program: it has " + newer.Text(0, 0),
-        "use the version of meshhook-exporter that applied it");
-  }
-}
-
 enum class State { kMissing, kApplied };
 
 State StateOf(pg::Connection& connection, const Migration& migration) {
@@ -111,7 +83,7 @@ State StateOf(pg::Connection& connection, const Migration& migration) {
 
 // True when it was applied, false when it had been already.
 bool TryApply(pg::Connection& connection, const Migration& migration) {
-  connection.Script(kBegin, Soon());
+  connection.Script(kBeginTurn, Soon());
   if (StateOf(connection, migration) == State::kApplied) {
     connection.Script("ROLLBACK", Soon());
     return false;
@@ -126,38 +98,12 @@ bool TryApply(pg::Connection& connection, const Migration& migration) {
   return true;
 }
 
-// Retries while others hold a lock that it needs.
 bool Apply(pg::Connection& connection, const Migration& migration,
            std::chrono::seconds patience, const Progress& progress) {
-  std::minstd_rand random{std::random_device{}()};
-  std::uniform_int_distribution<> pause(200, 1000);
-  const auto give_up = pg::Clock::now() + patience;
-  for (bool told = false;; told = true) {
-    try {
-      return TryApply(connection, migration);
-    } catch (const pg::Error& error) {
-      if (!connection.open()) throw;
-      connection.Script("ROLLBACK", Soon());
-      const bool locked = error.sqlstate() == kLockNotAvailable ||
-                          error.sqlstate() == kDeadlock;
-      if (locked && pg::Clock::now() < give_up) {
-        if (!told) {
-          progress(migration.name +
-                   " waits for a lock that a transaction "
-                   "holds; trying again");
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(pause(random)));
-        continue;
-      }
-      const std::string hint =
-          locked ? "end the long transaction that holds it (SELECT pid, query "
-                   "FROM pg_stat_activity ORDER BY xact_start LIMIT 5), then "
-                   "run migrate again"
-                 : error.hint();
-      throw pg::Error(migration.name + ": " + error.what(), error.sqlstate(),
-                      hint);
-    }
-  }
+  bool applied = false;
+  InShortTries(connection, migration.name, "migrate", patience, progress,
+               [&] { applied = TryApply(connection, migration); });
+  return applied;
 }
 
 pg::Connection Connect(const Conninfo& conninfo) {
@@ -200,12 +146,25 @@ std::vector<Migration> ReadMigrations(const std::string& directory) {
   return migrations;
 }
 
+void RequireNotNewer(pg::Connection& connection, size_t migrations) {
+  const auto newer = connection.Execute(
+      {"SELECT name FROM metrics.schema_migrations WHERE version > $1 "
+       "ORDER BY version DESC LIMIT 1",
+       {std::to_string(migrations)}},
+      Soon());
+  if (newer.rows() > 0) {
+    throw UsageError(
+        "the database is newer than this program: it has " + newer.Text(0, 0),
+        "use the version of meshhook-exporter that applied it");
+  }
+}
+
 void Migrate(const Conninfo& conninfo, const std::vector<Migration>& migrations,
              std::chrono::seconds patience, const Progress& progress) {
   auto connection = Connect(conninfo);
   RequireMeshHook(connection);
-  connection.Script(std::string(kBegin) + kBootstrap + "COMMIT", Soon());
-  RequireNotNewer(connection, static_cast<int>(migrations.size()));
+  connection.Script(std::string(kBeginTurn) + kBootstrap + "COMMIT", Soon());
+  RequireNotNewer(connection, migrations.size());
   int applied = 0;
   for (const auto& migration : migrations) {
     if (Apply(connection, migration, patience, progress)) {
@@ -253,7 +212,8 @@ std::string MigrationScript(const std::vector<Migration>& migrations) {
       std::string("BEGIN;\n") + kBootstrap + "COMMIT;\n";
   for (const auto& migration : migrations) {
     script += fmt::format(
-        "\nBEGIN;\nSET LOCAL lock_timeout = '200ms';\n{}\n"
+        "\nBEGIN;\nSET LOCAL lock_timeout = '200ms';\n"
+        "SET LOCAL datestyle = 'ISO';\n{}\n"
         "INSERT INTO metrics.schema_migrations (version, name, checksum)\n"
         "VALUES ({}, {}, encode(sha256(convert_to({}, 'UTF8')), 'hex'));\n"
         "COMMIT;\n",

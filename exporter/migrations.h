@@ -3,11 +3,11 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "exporter/conninfo.h"
+#include "exporter/turns.h"
 
 namespace meshhook {
 
@@ -26,8 +26,9 @@ const std::vector<Migration>& EmbeddedMigrations();
 // the numbers do not run 1, 2, 3, …
 std::vector<Migration> ReadMigrations(const std::string& directory);
 
-// Called with a line for the operator.
-using Progress = std::function<void(const std::string& line)>;
+// Throws UsageError where a newer program than one with that many migrations
+// has been at work.
+void RequireNotNewer(pg::Connection& connection, size_t migrations);
 
 // Applies what is missing, each file in a transaction of its own, and records
 // it with its checksum. Safe to repeat, to run twice at once and to run under

@@ -2,6 +2,8 @@
 #include "exporter/options.h"
 
 #include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdlib>
 #include <iostream>
 #include <map>
 
@@ -17,14 +19,15 @@ constexpr auto kAbout =
     "for Prometheus, on one connection, in one round trip.\n";
 
 constexpr auto kFooter = R"(
-The database, first of these that is set (each also as NAME_FILE, a file that
-holds the value):
+The database, first of these that is set:
   DATA_SOURCE_NAME, DATABASE_URL   postgresql://USER:PASSWORD@HOST:5432/DB
   DATA_SOURCE_URI, _USER, _PASS    HOST:5432/DB?sslmode=require, and who
-  PGHOST, PGUSER, PGPASSWORD, …    libpq's own
+  PGHOST, PGUSER, …                libpq's own
+Each of the first two lines may instead be a file's name, in NAME_FILE; so may
+PGPASSWORD, which counts where a URL has no password.
 
-Every flag is also read from PG_EXPORTER_ and its name in capitals, as in
-PG_EXPORTER_WEB_LISTEN_ADDRESS. A flag beats the environment.
+Every flag but those of migrate is also read from PG_EXPORTER_ and its name in
+capitals, as in PG_EXPORTER_WEB_LISTEN_ADDRESS. A flag beats the environment.
 
 First time:  DATABASE_URL=…owner…    meshhook-exporter migrate
 Then:        DATABASE_URL=…exporter… meshhook-exporter check
@@ -40,6 +43,29 @@ std::string EnvironmentName(const std::string& flag) {
             : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   return name;
+}
+
+// Not a number is in no range, nor out of one.
+std::string NumberFault(const std::string& text) {
+  return std::isnan(std::strtod(text.c_str(), nullptr)) ? "must be a number"
+                                                        : "";
+}
+
+// Paths that no request comes by, or that lead elsewhere, are refused.
+std::string PathFault(const std::string& path) {
+  static constexpr auto kCharacters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-/";
+  if (path.rfind('/', 0) != 0) return "must begin with /";
+  if (path.find_first_not_of(kCharacters) != path.npos) {
+    return "may hold letters, digits and . _ ~ - / only";
+  }
+  const std::string ended = path + "/";
+  if (path.find("//") != path.npos || ended.find("/./") != path.npos ||
+      ended.find("/../") != path.npos) {
+    return "may hold no empty part, . or ..";
+  }
+  if (path == "/healthz" || path == "/readyz") return "is taken: " + path;
+  return "";
 }
 
 template <typename Value>
@@ -68,14 +94,13 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
       ->allow_extra_args(false);
   Add(app, "web.telemetry-path", options.http.telemetry_path,
       "where the metrics are")
-      ->check([](const std::string& path) {
-        return path.rfind('/', 0) == 0 ? "" : "must begin with /";
-      });
+      ->check(PathFault);
   double scrape_timeout = 10;
   Add(app, "scrape.timeout", scrape_timeout,
       "most seconds a scrape may take; Prometheus' own limit counts if it is "
       "shorter")
-      ->check(CLI::Range(0.5, 600.0));
+      ->check(CLI::Range(0.5, 600.0))
+      ->check(NumberFault);
   std::string level = "info";
   Add(app, "log.level", level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
@@ -103,7 +128,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
   app.add_subcommand("serve", "serve HTTP and keep the data fresh (default)");
   auto* migrate = app.add_subcommand(
       "migrate",
-      "install or update the data layer; connect as the owner of "
+      "install, update or remove the data layer; connect as the owner of "
       "MeshHook's tables");
   migrate->add_option("--dir", options.migrations_directory,
                       "apply the files of this folder, not those built in");
@@ -111,10 +136,14 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
                     "print the script for psql and change nothing");
   migrate->add_flag("--backfill,!--no-backfill", options.backfill,
                     "bring in the runs from before (default), or not now");
+  migrate->add_flag("--uninstall", options.uninstall,
+                    "remove the data layer with all it counted: schema "
+                    "metrics, its triggers, its roles if nothing needs them");
   int patience = 120;
   migrate
       ->add_option("--lock-wait", patience,
                    "most seconds to wait for a lock on MeshHook's tables")
+      ->check(CLI::Range(0, 86400))
       ->capture_default_str();
   app.add_subcommand("check", "say what works and what to mend");
   app.add_subcommand("scrape", "print the metrics once");
@@ -127,6 +156,17 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
     return std::nullopt;
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what(), "see meshhook-exporter --help");
+  }
+
+  if (options.uninstall) {
+    for (const std::string flag : {"--dir", "--print", "--backfill"}) {
+      if (migrate->count(flag) == 0) continue;
+      throw UsageError(
+          "--uninstall cannot be combined with " +
+              (flag == "--backfill" ? "--backfill or --no-backfill" : flag),
+          "run meshhook-exporter migrate --uninstall; --lock-wait may stand "
+          "beside it");
+    }
   }
 
   options.http.scrape_timeout =

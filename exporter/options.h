@@ -26,6 +26,7 @@ struct Options {
   std::string migrations_directory;  // "": those built in
   bool print_script = false;
   bool backfill = true;
+  bool uninstall = false;
   std::chrono::seconds lock_patience{120};
 };
 

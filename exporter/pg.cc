@@ -67,7 +67,7 @@ void LogNotice(void* /*unused*/, const PGresult* result) {
 
 // libpq's request to cancel blocks until the server has taken it, which one
 // that is stopped never does: so it has a thread that may be left behind.
-void Cancel(PGconn* connection) {
+void Cancel(PGconn* connection) try {
   const std::shared_ptr<PGcancel> cancel(PQgetCancel(connection), PQfreeCancel);
   const auto done = std::make_shared<std::promise<void>>();
   std::thread([cancel, done] {
@@ -76,6 +76,9 @@ void Cancel(PGconn* connection) {
     done->set_value();
   }).detach();
   done->get_future().wait_for(kCancelPatience);
+} catch (const std::exception& error) {
+  // Without a thread to spare the server's statement timeout must do.
+  log::Debug("cannot cancel", {{"reason", error.what()}});
 }
 
 }  // namespace
@@ -207,28 +210,37 @@ std::vector<Outcome> Connection::Flight(const std::vector<Query>& queries,
   std::vector<Outcome> outcomes;
   outcomes.reserve(queries.size());
   auto answered = Clock::now();
-  while (outcomes.size() < queries.size()) {
-    // Until the sync come the settings' result and the query's, or an error
-    // and "aborted" for what stood behind it.
-    std::optional<std::variant<Result, Error>> last;
-    while (true) {
-      Result result(Next(deadline));
-      if (PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
-      if (result.get() == nullptr) continue;
-      const ExecStatusType status = PQresultStatus(result.get());
-      if (status == PGRES_PIPELINE_SYNC) break;
-      if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-        last.emplace(std::move(result));
-      } else if (status == PGRES_FATAL_ERROR) {
-        last.emplace(ErrorOf(result.get()));
-      }
-    }
+  const auto note = [&](std::variant<Result, Error> value) {
     const auto now = Clock::now();
-    outcomes.push_back({std::move(last.value()), now - answered});
+    outcomes.push_back({std::move(value), now - answered});
     answered = now;
+  };
+  try {
+    while (outcomes.size() < queries.size()) note(NextAnswer(deadline));
+    if (PQexitPipelineMode(connection_.get()) == 0) Broken();
+  } catch (const Error& error) {
+    if (outcomes.empty()) throw;
+    while (outcomes.size() < queries.size()) note(error);
   }
-  if (PQexitPipelineMode(connection_.get()) == 0) Broken();
   return outcomes;
+}
+
+std::variant<Result, Error> Connection::NextAnswer(Deadline deadline) {
+  // Until the sync come the settings' result and the query's, or an error and
+  // "aborted" for what stood behind it.
+  std::optional<std::variant<Result, Error>> last;
+  while (true) {
+    Result result(Next(deadline));
+    if (PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
+    if (result.get() == nullptr) continue;
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_PIPELINE_SYNC) return std::move(last.value());
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+      last.emplace(std::move(result));
+    } else if (status == PGRES_FATAL_ERROR) {
+      last.emplace(ErrorOf(result.get()));
+    }
+  }
 }
 
 Result Connection::Run(const Query& query, const Guard& guard,

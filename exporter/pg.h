@@ -3,7 +3,8 @@
 //
 // Everything here waits with poll(), so a deadline holds even when the server
 // is stopped or the network drops packets, and an Interrupt ends a wait at
-// once.
+// once. One wait is not ours: libpq looks a host's name up with getaddrinfo(),
+// for as long as the resolver takes.
 #pragma once
 
 #include <libpq-fe.h>
@@ -120,9 +121,10 @@ class Connection {
 
   // Runs the queries in one round trip: libpq's pipeline mode with a sync
   // after each, so that each is a transaction of its own and a failing one
-  // hurts only itself. An outcome for each query, in order. Throws Error when
-  // the connection breaks, the deadline passes or the interrupt fires; the
-  // session is closed then and what runs is cancelled.
+  // hurts only itself. An outcome for each query, in order. Where the
+  // connection breaks, the deadline passes or the interrupt fires, the session
+  // is closed and that Error is the outcome of what was not answered yet; it is
+  // thrown if nothing was.
   std::vector<Outcome> Flight(const std::vector<Query>& queries,
                               const Guard& guard, Deadline deadline);
 
@@ -156,6 +158,8 @@ class Connection {
   void Send(const Query& query);
   // Reads to the end of what was sent; its last rows. Throws Error.
   Result ReadAll(Deadline deadline);
+  // What became of the next query of a flight.
+  std::variant<Result, Error> NextAnswer(Deadline deadline);
   // Waits until libpq has a result to give; nullptr is the end of a query's.
   PGresult* Next(Deadline deadline);
   void Wait(bool for_write, Deadline deadline);

@@ -2,6 +2,7 @@
 #include "exporter/scraper.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "exporter/families.h"
 #include "exporter/log.h"
@@ -50,6 +51,7 @@ struct Scraper::Run {
   std::string page;
   ScrapeStatus status;
   std::chrono::nanoseconds took{0};
+  const Server* server = nullptr;  // what answered
 };
 
 Scraper::Scraper(Conninfo conninfo, std::vector<Collector> collectors,
@@ -61,13 +63,13 @@ Scraper::Scraper(Conninfo conninfo, std::vector<Collector> collectors,
 
 std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
   std::unique_lock lock(mutex_);
-  if (busy_) {
+  while (busy_) {
     // The page of the scrape under way is as fresh as one of our own.
-    if (done_.wait_until(lock, deadline, [this] { return !busy_; })) {
-      return page_;
+    if (!done_.wait_until(lock, deadline, [this] { return !busy_; })) {
+      lock.unlock();
+      return Unanswered();
     }
-    lock.unlock();
-    return Unanswered();
+    if (page_ && !HasMoreTime(deadline)) return page_;
   }
   busy_ = true;
   lock.unlock();
@@ -75,7 +77,9 @@ std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
   try {
     page = std::make_shared<const std::string>(Collect(deadline));
   } catch (...) {  // out of memory: those who wait must not wait for ever
+    connection_.reset();
     lock.lock();
+    page_.reset();
     busy_ = false;
     done_.notify_all();
     throw;
@@ -87,8 +91,15 @@ std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
   return page_;
 }
 
+bool Scraper::HasMoreTime(pg::Deadline deadline) const {
+  return too_little_.count() > 0 && deadline - pg::Clock::now() > too_little_;
+}
+
 std::shared_ptr<const std::string> Scraper::Unanswered() const {
   Run run;
+  const auto last = Status();
+  run.status.at = last.at;
+  run.status.up = last.up;
   for (const auto& collector : collectors_) {
     run.status.collectors.push_back({.name = collector.name});
   }
@@ -115,30 +126,31 @@ std::string Scraper::Collect(pg::Deadline deadline) {
   } catch (const pg::Error& error) {
     NoteUnreachable(error, run);
   }
-  run.took = pg::Clock::now() - started;
+  run.status.at = pg::Clock::now();
+  run.took = run.status.at - started;
   AppendSelf(run, run.page);
   const std::lock_guard lock(mutex_);
+  too_little_ =
+      run.status.at < deadline ? pg::Clock::duration(0) : deadline - started;
   status_ = std::move(run.status);
   return std::move(run.page);
 }
 
 void Scraper::Connect(pg::Deadline deadline) {
-  if (backoff_.Waiting(pg::Clock::now()) && unreachable_) throw *unreachable_;
+  if (backoff_.Waiting(pg::Clock::now()) && unreachable_ &&
+      !HasMoreTime(deadline)) {
+    throw *unreachable_;
+  }
   connection_ = pg::Connection::Open(conninfo_, deadline, interrupt_);
   Learn(deadline);
-  log::Info("connected to the database",
-            {{"server", connection_->host() + ":" + connection_->port()},
-             {"database", connection_->database()},
-             {"user", connection_->user()},
-             {"version", server_.short_version}});
-  backoff_.Succeeded();
-  unreachable_.reset();
 }
 
 void Scraper::Learn(pg::Deadline deadline) {
+  server_.address = connection_->host() + ":" + connection_->port();
+  server_.database = connection_->database();
+  server_.user = connection_->user();
   const auto outcomes = connection_->Flight(
-      {{kVersionQuery, {connection_->host() + ":" + connection_->port()}},
-       {kExtensionsQuery, {}}},
+      {{kVersionQuery, {server_.address}}, {kExtensionsQuery, {}}},
       GuardFor(deadline), deadline);
   const auto& version = outcomes[0].rows();
   server_.version = std::stoi(version.Text(0, 0));
@@ -158,13 +170,26 @@ void Scraper::Learn(pg::Deadline deadline) {
 }
 
 void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
+  const bool kept = connection_ && connection_->open();
+  try {
+    CollectOnce(deadline, run);
+  } catch (const pg::Error&) {
+    // A kept session that a pooler or an administrator has ended since is no
+    // outage if a new one answers.
+    if (!kept || connection_->open() || pg::Clock::now() >= deadline) throw;
+    CollectOnce(deadline, run);
+  }
+  run.server = &server_;
+  NoteReached();
+}
+
+void Scraper::CollectOnce(pg::Deadline deadline, Run& run) {
   if (!connection_ || !connection_->open()) {
     Connect(deadline);
   } else if (pg::Clock::now() - learned_at_ > kLearnInterval) {
     Learn(deadline);
   }
-  run.status.server = connection_->host() + ":" + connection_->port() +
-                      ", PostgreSQL " + server_.short_version;
+  run.status.server = server_.address + ", PostgreSQL " + server_.short_version;
 
   std::vector<pg::Query> queries;
   std::vector<size_t> asked;
@@ -236,8 +261,19 @@ void Scraper::NoteFailure(CollectorStatus& status, const pg::Error& error) {
   }
 }
 
+void Scraper::NoteReached() {
+  backoff_.Succeeded();
+  unreachable_.reset();
+  if (std::exchange(reached_, true)) return;
+  log::Info("connected to the database", {{"server", server_.address},
+                                          {"database", server_.database},
+                                          {"user", server_.user},
+                                          {"version", server_.short_version}});
+}
+
 void Scraper::NoteUnreachable(const pg::Error& error, Run& run) {
   connection_.reset();
+  reached_ = false;
   const auto now = pg::Clock::now();
   if (!backoff_.Waiting(now)) backoff_.Failed(now);
   run.status.reason = conninfo_.Redact(error.what());
@@ -247,6 +283,8 @@ void Scraper::NoteUnreachable(const pg::Error& error, Run& run) {
                  .reason = run.status.reason,
                  .remedy = run.status.remedy};
   }
+  // Cut short by the program's own end it says nothing of the database.
+  if (interrupt_ != nullptr && interrupt_->fired()) return;
   if (!unreachable_ || std::string(unreachable_->what()) != error.what()) {
     log::Error("the database cannot be reached",
                {{"source", conninfo_.source()},
@@ -258,7 +296,7 @@ void Scraper::NoteUnreachable(const pg::Error& error, Run& run) {
 
 void Scraper::AppendSelf(const Run& run, std::string& page) const {
   SelfSamples self;
-  bool all_succeeded = run.status.up;
+  bool all_succeeded = run.server != nullptr;
   for (const auto& collector : run.status.collectors) {
     self.Add("pg_scrape_collector_duration_seconds", Seconds(collector.took),
              {collector.name});
@@ -266,14 +304,16 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
              {collector.name});
     all_succeeded = all_succeeded && collector.success;
   }
-  self.Add("pg_up", run.status.up ? 1 : 0);
+  if (run.status.at != pg::Clock::time_point{}) {
+    self.Add("pg_up", run.status.up ? 1 : 0);
+  }
   self.Add("pg_exporter_last_scrape_duration_seconds", Seconds(run.took));
   self.Add("pg_exporter_last_scrape_error", all_succeeded ? 0 : 1);
   self.Add("pg_exporter_scrapes_total", static_cast<double>(scrapes_));
-  if (run.status.up) {
+  if (run.server != nullptr) {
     self.Add("pg_static", 1,
-             {connection_->host() + ":" + connection_->port(),
-              server_.full_version, server_.short_version});
+             {run.server->address, run.server->full_version,
+              run.server->short_version});
   }
   self.AddProcess();
   AppendText(self.families(), page);

@@ -31,6 +31,7 @@ struct CollectorStatus {
 };
 
 struct ScrapeStatus {
+  pg::Clock::time_point at{};  // when it ended; the epoch before the first
   bool up = false;
   std::string reason;  // why the database cannot be reached
   std::string remedy = {};
@@ -38,14 +39,16 @@ struct ScrapeStatus {
   std::vector<CollectorStatus> collectors;
 };
 
-// Thread-safe. Scrapes that come while one is under way share its page.
+// Thread-safe. Scrapes that come while one is under way share its page, unless
+// it had too little time and they have more.
 class Scraper {
  public:
   Scraper(Conninfo conninfo, std::vector<Collector> collectors,
           const pg::Interrupt* interrupt);
 
-  // The page in the text format. Always gives one by about the deadline; with
-  // `pg_up 0` when the database does not answer.
+  // The page in the text format. Always gives one, by about the deadline unless
+  // a resolver holds it up: with what the database answered until then, or
+  // `pg_up 0` when that was nothing.
   std::shared_ptr<const std::string> Scrape(pg::Deadline deadline);
 
   // As the last scrape found it.
@@ -54,6 +57,9 @@ class Scraper {
  private:
   // What the server is and has; looked up now and then.
   struct Server {
+    std::string address;  // host:port
+    std::string database;
+    std::string user;
     int version = 0;
     std::string full_version;
     std::string short_version;
@@ -66,10 +72,16 @@ class Scraper {
   void Connect(pg::Deadline deadline);
   void Learn(pg::Deadline deadline);
   std::string Collect(pg::Deadline deadline);
+  // Whether the last scrape was cut short, and one until that deadline would
+  // have longer.
+  bool HasMoreTime(pg::Deadline deadline) const;
   // The page for those whose time is over while the scrape they wait for still
-  // runs, because its client allows it longer.
+  // runs, because its client allows it longer. Whether the database is up it
+  // says as it was last known.
   std::shared_ptr<const std::string> Unanswered() const;
   void CollectAll(pg::Deadline deadline, Run& run);
+  void CollectOnce(pg::Deadline deadline, Run& run);
+  void NoteReached();
   void Note(Run& run, size_t index, const pg::Outcome& outcome);
   void NoteFailure(CollectorStatus& status, const pg::Error& error);
   void NoteUnreachable(const pg::Error& error, Run& run);
@@ -83,12 +95,15 @@ class Scraper {
   mutable std::mutex mutex_;
   std::condition_variable done_;
   bool busy_ = false;
-  std::shared_ptr<const std::string> page_;
+  std::shared_ptr<const std::string> page_;  // null after one that threw
+  // The time that the last scrape had, if that was not enough; else 0.
+  pg::Clock::duration too_little_{0};
   ScrapeStatus status_;
 
   // Touched only by the one thread that collects.
   std::optional<pg::Connection> connection_;
   Backoff backoff_;
+  bool reached_ = false;  // as was logged
   std::optional<pg::Error> unreachable_;
   Server server_;
   pg::Clock::time_point learned_at_{};

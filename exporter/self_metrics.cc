@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -18,8 +20,10 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricType;
 
-// When the kernel says this process began, as Unix time.
-double StartTime() {
+// Each of these is nullopt where the kernel does not say.
+
+// When this process began, as Unix time.
+std::optional<double> StartTime() {
   std::ifstream stat("/proc/self/stat");
   std::string text;
   std::getline(stat, text);
@@ -28,8 +32,11 @@ double StartTime() {
   for (int field = 2; field < 22 && at != std::string::npos; ++field) {
     at = text.find(' ', at + 1);
   }
-  if (at == std::string::npos) return 0;
-  const double ticks = std::stod(text.substr(at + 1));
+  double ticks = 0;
+  if (at == std::string::npos ||
+      !(std::istringstream(text.substr(at + 1)) >> ticks)) {
+    return std::nullopt;
+  }
 
   std::ifstream kernel("/proc/stat");
   for (std::string key; kernel >> key;) {
@@ -39,8 +46,11 @@ double StartTime() {
     }
     kernel.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
   }
-  return 0;
+  return std::nullopt;
 }
+
+// Looked up at the start, when there are files to spare.
+const std::optional<double> kStartTime = StartTime();
 
 double CpuSeconds() {
   rusage usage{};
@@ -52,14 +62,16 @@ double CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-double OpenFiles() {
+std::optional<double> OpenFiles() {
   std::error_code error;
-  const auto files =
-      std::filesystem::directory_iterator("/proc/self/fd", error);
-  // One of them is the listing itself.
-  return error
-             ? 0
-             : static_cast<double>(std::distance(begin(files), end(files))) - 1;
+  std::filesystem::directory_iterator file("/proc/self/fd", error);
+  double count = -1;  // one of them is the listing itself
+  for (; !error && file != std::filesystem::directory_iterator();
+       file.increment(error)) {
+    ++count;
+  }
+  if (error) return std::nullopt;
+  return count;
 }
 
 double MaxOpenFiles() {
@@ -153,17 +165,17 @@ void SelfSamples::Add(std::string_view name, double value,
 }
 
 void SelfSamples::AddProcess() {
-  static const double start_time = StartTime();
+  Add("process_cpu_seconds_total", CpuSeconds());
   const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
   double total_pages = 0;
   double resident_pages = 0;
-  std::ifstream("/proc/self/statm") >> total_pages >> resident_pages;
-  Add("process_cpu_seconds_total", CpuSeconds());
-  Add("process_resident_memory_bytes", resident_pages * page);
-  Add("process_virtual_memory_bytes", total_pages * page);
-  Add("process_open_fds", OpenFiles());
+  if (std::ifstream("/proc/self/statm") >> total_pages >> resident_pages) {
+    Add("process_resident_memory_bytes", resident_pages * page);
+    Add("process_virtual_memory_bytes", total_pages * page);
+  }
+  if (const auto files = OpenFiles()) Add("process_open_fds", *files);
   Add("process_max_fds", MaxOpenFiles());
-  Add("process_start_time_seconds", start_time);
+  if (kStartTime) Add("process_start_time_seconds", *kStartTime);
   Add("meshhook_exporter_build_info", 1, {kVersion, kRevision});
 }
 

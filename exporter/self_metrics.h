@@ -32,7 +32,8 @@ class SelfSamples {
   void Add(std::string_view name, double value,
            const std::vector<std::string>& label_values = {});
 
-  // CPU, memory and files of this process, from /proc; and what was built.
+  // CPU, memory and files of this process, as far as /proc tells; and what was
+  // built.
   void AddProcess();
 
   const std::vector<prometheus::MetricFamily>& families() const {

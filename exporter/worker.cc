@@ -71,7 +71,13 @@ Worker::~Worker() { thread_.join(); }
 
 void Worker::Loop() {
   while (!interrupt_->fired()) {
-    if (!backoff_.Waiting(pg::Clock::now())) RunDue();
+    try {
+      if (!backoff_.Waiting(pg::Clock::now())) RunDue();
+    } catch (const std::exception& error) {  // out of memory, or of threads
+      connection_.reset();
+      backoff_.Failed(pg::Clock::now());
+      log::Error("the worker failed", {{"reason", error.what()}});
+    }
     auto next = pg::Clock::now() + 1s;
     for (const auto& scheduled : tasks_) next = std::min(next, scheduled.due);
     Sleep(std::max(next, pg::Clock::now() + 50ms));

@@ -2,6 +2,7 @@
 --
 --   execution_time_statistics --take_facts('trends')--> workflow_metrics_hourly
 --                                                       workflow_metrics_daily
+--                                                       project_metrics_hourly
 --                                                       project_metrics_daily
 --
 -- Counts, sum, minimum and maximum are exact. Percentiles come from a sketch
@@ -30,16 +31,34 @@ LANGUAGE sql IMMUTABLE AS $$
                 WHEN bucket < 0 THEN 0 END
 $$;
 
--- Merges two sketches.
+-- Merges two sketches. What is added is mostly a run or two, so each bucket is
+-- put in its place, which takes a tenth of the time that merging all does.
 CREATE FUNCTION metrics.sketch_add(a metrics.sketch, b metrics.sketch)
-RETURNS metrics.sketch LANGUAGE sql IMMUTABLE AS $$
-    SELECT ROW(coalesce(array_agg(bucket ORDER BY bucket), '{}'),
-               coalesce(array_agg(runs ORDER BY bucket), '{}'))::metrics.sketch
-    FROM (SELECT bucket, sum(n)::bigint AS runs
-          FROM unnest((a).buckets || (b).buckets, (a).counts || (b).counts)
-               AS both_of_them (bucket, n)
-          GROUP BY bucket) AS merged
-$$;
+RETURNS metrics.sketch LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    buckets smallint[] := coalesce(a.buckets, '{}');
+    counts  bigint[] := coalesce(a.counts, '{}');
+    place   int;
+BEGIN
+    IF cardinality(b.buckets) > 32 THEN
+        RETURN (SELECT ROW(array_agg(bucket ORDER BY bucket),
+                           array_agg(runs ORDER BY bucket))::metrics.sketch
+                FROM (SELECT bucket, sum(n)::bigint AS runs
+                      FROM unnest(buckets || b.buckets, counts || b.counts)
+                           AS both_of_them (bucket, n)
+                      GROUP BY bucket) AS merged);
+    END IF;
+    FOR i IN 1 .. coalesce(cardinality(b.buckets), 0) LOOP
+        place := width_bucket(b.buckets[i], buckets);
+        IF buckets[place] = b.buckets[i] THEN
+            counts[place] := counts[place] + b.counts[i];
+        ELSE
+            buckets := buckets[:place] || b.buckets[i] || buckets[place + 1:];
+            counts := counts[:place] || b.counts[i] || counts[place + 1:];
+        END IF;
+    END LOOP;
+    RETURN ROW(buckets, counts)::metrics.sketch;
+END $$;
 
 -- The durations at those ranks, NULL for a sketch without any: a rank of 0.95
 -- is the least duration that 95 % of all do not exceed (percentile_disc).
@@ -56,7 +75,7 @@ RETURNS float8[] LANGUAGE sql IMMUTABLE AS $$
     FROM unnest(ranks) WITH ORDINALITY AS r (rank, i)
 $$;
 
--- Three tables of one shape, by month like the facts. `bucket_start` is the
+-- Tables of one shape, by month like the facts. `bucket_start` is the
 -- beginning of the hour or day in UTC; durations, in ms, are those of
 -- succeeded and failed runs.
 CREATE TABLE metrics.workflow_metrics_hourly (
@@ -89,9 +108,9 @@ CREATE INDEX workflow_metrics_daily_project
 CREATE TABLE metrics.workflow_metrics_daily_default
     PARTITION OF metrics.workflow_metrics_daily DEFAULT;
 
--- A project's days, so that a question about a hundred workflows and a month
--- merges thirty sketches and not three thousand.
-CREATE TABLE metrics.project_metrics_daily (
+-- A project's hours and days, so that a question about a hundred workflows and
+-- a month reads a row where it would read twenty.
+CREATE TABLE metrics.project_metrics_hourly (
     project_id      uuid           NOT NULL,
     bucket_start    timestamptz    NOT NULL,
     success_count   bigint         NOT NULL,
@@ -103,19 +122,32 @@ CREATE TABLE metrics.project_metrics_daily (
     durations       metrics.sketch NOT NULL,
     PRIMARY KEY (project_id, bucket_start)
 ) PARTITION BY RANGE (bucket_start);
+CREATE TABLE metrics.project_metrics_hourly_default
+    PARTITION OF metrics.project_metrics_hourly DEFAULT;
+
+CREATE TABLE metrics.project_metrics_daily (
+    LIKE metrics.project_metrics_hourly,
+    PRIMARY KEY (project_id, bucket_start)
+) PARTITION BY RANGE (bucket_start);
 CREATE TABLE metrics.project_metrics_daily_default
     PARTITION OF metrics.project_metrics_daily DEFAULT;
 
 -- The trend tables: what they are keyed by, how long their buckets are, and
--- their columns beside the key with what to take for them.
+-- their columns beside the key with what to take for them: of a workflow its
+-- own project, as in run_totals_query().
 CREATE VIEW metrics.trend_tables AS
-SELECT * FROM (VALUES
-    ('workflow_metrics_hourly', 'workflow_id', 'hour',
-     ', project_id', ', (array_agg(project))[1] AS project_id'),
-    ('workflow_metrics_daily', 'workflow_id', 'day',
-     ', project_id', ', (array_agg(project))[1] AS project_id'),
-    ('project_metrics_daily', 'project_id', 'day', '', ''))
-    AS t (name, key, unit, others, values_of_others);
+SELECT name, key, unit,
+       CASE WHEN key = 'workflow_id' THEN ', project_id' ELSE '' END AS others,
+       CASE WHEN key = 'workflow_id'
+            THEN ', coalesce((SELECT d.project_id '
+                 'FROM public.workflow_definitions AS d '
+                 'WHERE d.id = by_bucket.workflow_id), (array_agg(project))[1])'
+            ELSE '' END AS values_of_others
+FROM (VALUES ('workflow_metrics_hourly', 'workflow_id', 'hour'),
+             ('workflow_metrics_daily', 'workflow_id', 'day'),
+             ('project_metrics_hourly', 'project_id', 'hour'),
+             ('project_metrics_daily', 'project_id', 'day'))
+     AS t (name, key, unit);
 
 -- Facts counted by workflow, hour and sketch bucket: what every trend table is
 -- made of.
@@ -179,7 +211,8 @@ $$;
 CREATE FUNCTION metrics.add_trends(
     source text, since timestamptz DEFAULT '-infinity')
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '32MB'
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+SET jit = off SET work_mem = '32MB'
 AS $$
 DECLARE
     cells metrics.trend_cell[];
@@ -228,7 +261,12 @@ BEGIN
         RETURN NULL;
     END IF;
     folded := metrics.add_trends(
-        format('metrics.take_facts(''trends'', %s)', max_facts));
+        format('metrics.take_facts(''trends'', %L)', max_facts));
     PERFORM metrics.record_task('trends', started_at, folded);
     RETURN folded;
 END $$;
+
+SELECT metrics.add_consumer('trends');
+
+-- Not left to 0019: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

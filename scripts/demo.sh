@@ -74,12 +74,18 @@ build() {
   fi
 }
 
-# One run a directory: the lock is held until this shell ends, however it ends.
+# Made at once, so that nobody else can make it and leave files there to be
+# run. One run a directory: the lock is held until this shell ends, however it
+# ends.
 claim_directory() {
-  if [[ -L $dir || (-e $dir && ! -O $dir) ]]; then
-    fail "$dir belongs to someone else; choose another with --dir"
+  local asked=$dir
+  dir=$(realpath --canonicalize-missing "$asked")
+  mkdir -p "${dir%/*}/"
+  mkdir -m 0711 "$dir" 2>/dev/null || true
+  if [[ -L ${asked%/} || ! -d $dir || ! -O $dir ]]; then
+    fail "$asked is not a directory of yours; choose another with --dir"
   fi
-  exec 9>>"$dir.lock" || fail "cannot write $dir.lock"
+  exec 9>>"$dir/.demo.lock" || fail "cannot write $dir/.demo.lock"
   flock --nonblock 9 ||
     fail "a demo runs in $dir already; stop it, or choose another --dir"
 }
@@ -199,9 +205,8 @@ done
 [[ $load_rate =~ ^[0-9]+(\.[0-9]+)?$ ]] ||
   fail "--load-rate takes a number, not $load_rate" 2
 
-install_packages build stack
-dir=$(realpath --canonicalize-missing "$dir")
 claim_directory
+install_packages build stack
 build
 trap 'exit 130' INT TERM HUP PIPE
 trap finish EXIT

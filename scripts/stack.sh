@@ -136,6 +136,7 @@ migrate() {
 # Leaves DIR as `up` needs it: no process, no file of an earlier stack.
 prepare() {
   mkdir -p "$DIR"
+  require_own_dir  # somebody may have made it just now
   if [[ -e $DIR/.meshhook-stack ]]; then
     all_down
     rm -rf "$DIR"/{postgres,alertmanager,prometheus,grafana,log,run} \
@@ -217,7 +218,7 @@ command_up() {
   set_dir "$1"
   [[ -x $MESHHOOK_BIN/meshhook-exporter ]] ||
     die "no $MESHHOOK_BIN/meshhook-exporter: build it first (cmake --preset release && cmake --build --preset release)"
-  if [[ -e $DIR && ! -e $DIR/.meshhook-stack && -n $(ls -A "$DIR") ]]; then
+  if [[ -e $DIR && ! -e $DIR/.meshhook-stack && -n $(ls -A --ignore=.demo.lock "$DIR") ]]; then
     die "$DIR holds files that are not of a stack"
   fi
   trap 'exit 130' INT TERM HUP PIPE
@@ -258,11 +259,20 @@ command_health() {
   return "$ill"
 }
 
+# What stands in the directory is run as shell.
+require_own_dir() {
+  local path
+  for path in "$DIR" "$DIR"/{stack.env,postgres,postgres/postgres.env}; do
+    [[ ! -e $path || -O $path ]] || die "$path belongs to someone else"
+  done
+}
+
 # Paths go into configuration files and sockets: plain ones only.
 set_dir() {
   [[ $1 =~ ^[A-Za-z0-9._/+-]+$ ]] ||
     usage "a directory's path may hold letters, digits and . _ + - /: $1"
   DIR=$(realpath --canonicalize-missing "$1")
+  require_own_dir
 }
 
 command_one() {  # COMMAND NAME DIR

@@ -13,15 +13,16 @@ scripts/test.sh: build and test everything, on real PostgreSQL, Prometheus and
 Alertmanager. About 15 minutes on 2 cores.
 
   scripts/test.sh           all of it
-  scripts/test.sh --quick   unit and integration tests of the release build
+  scripts/test.sh --quick   unit, integration and data tests of the release build
 
 What it does, in order
   1. installs the Debian packages that are missing (root or sudo)
   2. builds with the address and undefined-behaviour sanitizers, and runs the
      unit and integration tests
   3. the same with the thread sanitizer
-  4. builds the release, and runs those again and then the checks of alerts,
-     dashboards, compose.yaml, style and reference pages, and the whole stack
+  4. builds the release, and runs those again, then the tests of the data layer
+     (SQL, to which a sanitizer adds nothing), the checks of alerts, dashboards,
+     compose.yaml, style and reference pages, and the whole stack
 
 Its last lines are ctest's summary. Exit status: 0 if every test passed.
 HELP
@@ -49,7 +50,7 @@ cd "$ROOT"
 step packages
 install_packages build test stack dashboards
 if [[ $quick == yes ]]; then
-  build_and_test release --label-regex 'unit|integration'
+  build_and_test release --label-regex 'unit|integration|data'
 else
   build_and_test asan --label-regex 'unit|integration'
   build_and_test tsan --label-regex 'unit|integration'

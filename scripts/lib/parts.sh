@@ -128,7 +128,7 @@ start_prometheus() {
   process_start "$DIR" prometheus prometheus \
     --config.file="$home/prometheus.yml" --storage.tsdb.path="$home/data" \
     --web.listen-address="${PROMETHEUS_URL#http://}" \
-    --web.external-url="$PROMETHEUS_URL" --web.enable-lifecycle
+    --web.external-url="$PROMETHEUS_URL"
 }
 alive_prometheus() { answers "$PROMETHEUS_URL/-/ready"; }
 ready_prometheus() {

@@ -49,6 +49,14 @@ _pg_bindir() {
   printf '%s\n' "$candidate"
 }
 
+# Sets what DIR/postgres.env holds. It is run as shell, so nobody else's is.
+_pg_env() {  # DIR
+  [[ -O $1/postgres.env ]] ||
+    _pg_fail "no $1/postgres.env, or it belongs to someone else" || return
+  # shellcheck source=/dev/null
+  source "$1/postgres.env"
+}
+
 # Runs a command as the server's user, from a directory that it may read.
 _pg_as_server() {
   if ((EUID == 0)); then
@@ -166,8 +174,7 @@ pg_cluster_create() {
 }
 
 pg_cluster_start() (
-  # shellcheck source=/dev/null
-  source "$1/postgres.env" || exit
+  _pg_env "$1" || exit
   log=${PG_DATA%/data}/postgres.log
   mkdir -p "$PG_SOCKET_DIR" || exit
   if ((EUID == 0)); then
@@ -190,8 +197,7 @@ pg_cluster_start() (
 )
 
 pg_cluster_stop() (
-  # shellcheck source=/dev/null
-  source "$1/postgres.env" || exit
+  _pg_env "$1" || exit
   _pg_await_reaping "$PG_DATA"
   state=0
   _pg_as_server "$PG_BINDIR/pg_ctl" status --pgdata="$PG_DATA" >/dev/null ||
@@ -210,8 +216,7 @@ pg_cluster_stop() (
 )
 
 pg_psql() (
-  # shellcheck source=/dev/null
-  source "$1/postgres.env" || exit
+  _pg_env "$1" || exit
   psql=$PG_BINDIR/psql
   [[ -x $psql ]] || psql=$(command -v psql) ||
     _pg_fail 'no psql found: install postgresql-client' || exit

@@ -176,7 +176,7 @@ def check_ports(stack):
 
 
 def check_hardening(stack):
-    """no service has a writable root, spare capabilities or new privileges"""
+    """no service has a writable root, spare rights, or an API that ends it"""
     for name, service in stack.services.items():
         if service.get("read_only") is not True:
             yield f"{name}: its root can be written"
@@ -184,6 +184,10 @@ def check_hardening(stack):
             yield f"{name}: keeps capabilities"
         if "no-new-privileges:true" not in service.get("security_opt", []):
             yield f"{name}: may gain privileges"
+        # Any web page could call it: Prometheus asks nobody for a password.
+        if {"--web.enable-lifecycle", "--web.enable-admin-api"} & set(
+                service.get("command", [])):
+            yield f"{name}: any web page may end it or delete its data"
 
 
 def check_health(stack):

@@ -36,6 +36,9 @@ BREAKAGES = [
     ("ports", COMPOSE, "127.0.0.1:${MAIL", "${MAIL", "mail"),
     ("hardening", COMPOSE, "  read_only: true\n", "", "written"),
     ("hardening", COMPOSE, "cap_drop: [ALL]", "cap_drop: []", "capabilities"),
+    ("hardening", COMPOSE, "      - --web.route-prefix=/\n    volumes:\n"
+     "      - ./deploy/prom", "      - --web.enable-lifecycle\n    volumes:\n"
+     "      - ./deploy/prom", "web page"),
     ("hardening", COMPOSE, "no-new-privileges:true", "x", "privileges"),
     ("health", DOCKERFILE, "HEALTHCHECK", "LABEL", "exporter"),
     ("health", COMPOSE, "test: [CMD, /mailpit, readyz]", "retries: 3", "mail"),

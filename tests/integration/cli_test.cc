@@ -265,6 +265,29 @@ TEST(Cli, SaysThatThePortIsInUseOrNoAddress) {
                   {"\"9187\" is not an address to listen on", "HOST:PORT"});
 }
 
+TEST(Cli, SaysWhyItCannotListenOnAnAddress) {
+  const auto listen = [](const std::string& address) {
+    return With("postgresql://h/d",
+                {"--no-worker", "--web.listen-address=127.0.0.1:0",
+                 "--web.listen-address=" + address});
+  };
+  ExpectComplaint(listen("192.0.2.1:9187"),
+                  {"cannot listen on 192.0.2.1:9187: Cannot assign",
+                   "an address of this machine"});
+  ExpectComplaint(listen("nowhere.invalid:9187"),
+                  {"cannot listen on nowhere.invalid:9187: the host's name",
+                   "check the name"});
+}
+
+TEST(Cli, FailsWhenNobodyCanReadWhatItPrints) {
+  for (const std::string command : {"metrics", "migrate --print", "--help"}) {
+    const auto ended =
+        test::Run({"sh", "-c", "exec \"$0\" " + command + " >/dev/full",
+                   MESHHOOK_EXPORTER});
+    ExpectComplaint(ended, {"cannot write to standard output"});
+  }
+}
+
 TEST(Cli, NamesAMigrationThatIsUnreadableOrOutOfPlace) {
   Database db(test::Template::kFixture);
   const Folder folder;

@@ -9,7 +9,6 @@
 #include <fstream>
 #include <regex>
 #include <set>
-#include <sstream>
 #include <thread>
 
 #include "exporter/errors.h"
@@ -49,24 +48,12 @@ std::string Complaint(const meshhook::Conninfo& conninfo) {
   }
 }
 
-// The schema as SQL, without what differs from one time to the next.
+// The schema as SQL, without the time of installation, at which the partial
+// index for the backfill begins.
 std::string Dump(const Database& db) {
-  const auto ended =
-      test::Run({"pg_dump", "--schema-only", "--dbname", db.Url()});
-  EXPECT_EQ(ended.status, 0) << ended.err;
-  std::string dump;
-  std::istringstream lines(ended.out);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.rfind("\\restrict", 0) == 0 ||
-        line.rfind("\\unrestrict", 0) == 0) {
-      continue;
-    }
-    // The partial index for the backfill begins at the time of installation.
-    dump += std::regex_replace(line, std::regex("created_at < '[^']*'"),
-                               "created_at < 'then'") +
-            "\n";
-  }
-  return dump;
+  return std::regex_replace(test::SchemaDump(db.Url()),
+                            std::regex("created_at < '[^']*'"),
+                            "created_at < 'then'");
 }
 
 TEST(Migrate, NeedsNoSuperuser) {

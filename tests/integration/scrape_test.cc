@@ -72,6 +72,44 @@ TEST(Scrape, LetsASlowAndAFailingCollectorHurtOnlyThemselves) {
   }
 }
 
+TEST(Scrape, GivesWhatWasAnsweredInTimeWhenTheRestIsNot) {
+  Database db;
+  const std::string slow = "SELECT 1 AS v FROM pg_sleep(30)";
+  Site site(db.Url(test::kExporter),
+            {CollectorOf("first", "SELECT 1 AS v"), CollectorOf("a", slow),
+             CollectorOf("b", slow), CollectorOf("c", slow),
+             CollectorOf("last", "SELECT 2 AS v")});
+  for (int i = 0; i < 2; ++i) {
+    const auto started = Clock::now();
+    const auto page = site.Page("1");
+    EXPECT_LT(Clock::now() - started, 1s);
+    EXPECT_EQ(SampleSum(page, "pg_up"), 1);
+    EXPECT_EQ(SampleSum(page, "pg_exporter_last_scrape_error"), 1);
+    EXPECT_EQ(SampleSum(page, "test_first"), 1);
+    EXPECT_EQ(Success(page, "first"), 1);
+    EXPECT_EQ(Success(page, "a") + Success(page, "last"), 0);
+    EXPECT_EQ(Reason(site.scraper(), "last"),
+              "no answer within the time allowed");
+  }
+}
+
+TEST(Scrape, SaysAsLastKnownWhetherTheDatabaseIsUpToWhomItKeepsWaiting) {
+  Database db;
+  const Site site(db.Url(test::kExporter),
+                  {CollectorOf("slow", "SELECT 1 AS v FROM pg_sleep(1.2)")});
+  const auto hasty_page = [&site] {
+    std::thread patient([&] { site.Page("10"); });
+    std::this_thread::sleep_for(100ms);
+    const auto page = site.Page("1");
+    patient.join();
+    EXPECT_EQ(Success(page, "slow"), 0);
+    EXPECT_EQ(SampleSum(page, "pg_exporter_last_scrape_error"), 1);
+    return page;
+  };
+  EXPECT_EQ(hasty_page().find("\npg_up "), std::string::npos);
+  EXPECT_EQ(SampleSum(hasty_page(), "pg_up"), 1);
+}
+
 TEST(Scrape, WaitsForALockNoLongerThanATenthOfItsTime) {
   Database db;
   auto holder = db.Connect();

@@ -116,6 +116,24 @@ TEST_F(Serve, AnswersThoughManyClientsSayNothing) {
             std::chrono::milliseconds(1500));
 }
 
+TEST_F(Serve, AnswersThoughManyClientsAnnounceABodyAndSendNone) {
+  std::vector<std::unique_ptr<HttpConnection>> slow;
+  for (int i = 0; i < 20; ++i) {
+    slow.push_back(std::make_unique<HttpConnection>(site_.port()));
+    slow.back()->Send("POST /metrics HTTP/1.1\r\nHost: x\r\n" +
+                      std::string(i % 2 == 0
+                                      ? "Content-Length: 1000000000\r\n\r\nx"
+                                      : "Transfer-Encoding: chunked\r\n\r\n"));
+  }
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_EQ(site_.Get("/healthz").status, 200);
+  for (const auto& client : slow) {
+    EXPECT_EQ(client->ReadToEnd().rfind("HTTP/1.1 413 ", 0), 0u);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - started,
+            std::chrono::milliseconds(1500));
+}
+
 TEST_F(Serve, IsHealthyAndReadyWithItsDatabase) {
   EXPECT_EQ(site_.Get("/healthz").status, 200);
   EXPECT_EQ(site_.Get("/readyz").status, 200);

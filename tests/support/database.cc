@@ -6,10 +6,13 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <sstream>
 #include <stdexcept>
+
+#include "tests/support/process.h"
 
 namespace test {
 namespace {
@@ -19,12 +22,20 @@ using meshhook::Conninfo;
 using meshhook::pg::Connection;
 using meshhook::pg::Error;
 
-std::string ClusterPort() {
+std::string ClusterDirectory() {
   const char* directory = std::getenv("MESHHOOK_TEST_CLUSTER");
   if (directory == nullptr) {
     throw std::runtime_error("run by ctest, which starts the cluster");
   }
-  return PortOf(directory);
+  return directory;
+}
+
+std::string Setting(const std::string& directory, const std::string& name) {
+  std::ifstream settings(directory + "/postgres.env");
+  for (std::string line; std::getline(settings, line);) {
+    if (line.rfind(name + "=", 0) == 0) return line.substr(name.size() + 1);
+  }
+  throw std::runtime_error("no cluster in " + directory);
 }
 
 std::string UrlOf(const std::string& role, const std::string& database) {
@@ -39,14 +50,30 @@ Connection Admin() {
 }  // namespace
 
 std::string PortOf(const std::string& directory) {
-  std::ifstream settings(directory + "/postgres.env");
-  for (std::string line; std::getline(settings, line);) {
-    if (line.rfind("PGPORT=", 0) == 0) return line.substr(7);
-  }
-  throw std::runtime_error("no cluster in " + directory);
+  return Setting(directory, "PGPORT");
 }
 
-std::string ClusterAddress() { return "127.0.0.1:" + ClusterPort(); }
+std::string SchemaDump(const std::string& url) {
+  // Beside the server's programs, as an older pg_dump refuses a newer server.
+  auto program = Setting(ClusterDirectory(), "PG_BINDIR") + "/pg_dump";
+  if (!std::filesystem::exists(program)) program = "pg_dump";
+  const auto ended = Run({program, "--schema-only", "--dbname", url});
+  if (ended.status != 0) throw std::runtime_error(ended.err);
+  std::string dump;
+  std::istringstream lines(ended.out);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("\\restrict", 0) == 0 ||
+        line.rfind("\\unrestrict", 0) == 0) {
+      continue;
+    }
+    dump += line + "\n";
+  }
+  return dump;
+}
+
+std::string ClusterAddress() {
+  return "127.0.0.1:" + PortOf(ClusterDirectory());
+}
 
 Conninfo ConninfoOf(const std::string& url) {
   return Conninfo::FromEnvironment(
@@ -80,6 +107,12 @@ Conninfo Database::Conninfo(const std::string& role) const {
 
 Connection Database::Connect(const std::string& role) const {
   return Connection::Open(Conninfo(role), meshhook::pg::Clock::now() + 20s);
+}
+
+Connection Database::As(const std::string& role) const {
+  auto session = Connect(kSuperuser);
+  test::Exec(session, "SET ROLE " + role);
+  return session;
 }
 
 std::string Database::Exec(const std::string& sql, const std::string& role) {

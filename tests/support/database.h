@@ -31,6 +31,8 @@ class Database {
   meshhook::Conninfo Conninfo(const std::string& role = kOwner) const;
   // A session of its own.
   meshhook::pg::Connection Connect(const std::string& role = kOwner) const;
+  // A session that has the rights of that role, which may not log in.
+  meshhook::pg::Connection As(const std::string& role) const;
 
   // Runs statements in a session that lasts as long as this object; the first
   // cell of the last result, "" for NULL or none. Throws pg::Error.
@@ -55,6 +57,9 @@ meshhook::Conninfo ConninfoOf(const std::string& url);
 // The sum of the samples of `page` whose line begins with `prefix`; NaN when
 // there is none.
 double SampleSum(const std::string& page, std::string_view prefix);
+
+// The database's schema as SQL, by pg_dump, without what is random in it.
+std::string SchemaDump(const std::string& url);
 
 // The host:port of the shared cluster.
 std::string ClusterAddress();

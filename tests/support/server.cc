@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -13,10 +14,40 @@
 
 namespace test {
 
-Server::Server()
-    : directory_("/tmp/meshhook-server-" + std::to_string(getpid())) {
+namespace {
+
+std::string NewDirectory() {
+  static std::atomic<int> count{0};
+  return "/tmp/meshhook-server-" + std::to_string(getpid()) + "-" +
+         std::to_string(++count);
+}
+
+}  // namespace
+
+Server::Server() : Server("pg_cluster_create \"$1\" fast", "") {}
+
+Server::Server(const std::string& make, const std::string& argument)
+    : directory_(NewDirectory()) {
   std::filesystem::remove_all(directory_);
-  Shell("pg_cluster_create \"$1\" fast");
+  Shell(make, argument);
+}
+
+std::unique_ptr<Server> Server::StandbyOf(const Server& primary) {
+  return std::unique_ptr<Server>(new Server(
+      R"sh(source "$2/postgres.env"
+         mkdir "$1" && : >"$1/postgres.log"
+         if ((EUID == 0)); then chown postgres: "$1" "$1/postgres.log"; fi
+         _pg_as_server "$PG_BINDIR/pg_basebackup" --host="$PGHOST" \
+           --port="$PGPORT" --username=supabase_admin --pgdata="$1/data" \
+           --write-recovery-conf --checkpoint=fast --no-sync
+         _pg_env_write "$1" "$(_pg_free_port)" "$1/socket" "$PG_BINDIR"
+         pg_cluster_start "$1")sh",
+      primary.directory_));
+}
+
+void Server::Promote() {
+  Shell(R"(pg_psql "$1" postgres --output=/dev/null \
+             --command='SELECT pg_promote()')");
 }
 
 Server::~Server() {
@@ -37,16 +68,19 @@ void Server::Freeze() { Signal(SIGSTOP); }
 
 void Server::Thaw() { Signal(SIGCONT); }
 
-std::string Server::Url() const {
+std::string Server::Url(const std::string& database) const {
   return "postgresql://" + std::string(kSuperuser) +
-         "@127.0.0.1:" + PortOf(directory_) + "/postgres";
+         "@127.0.0.1:" + PortOf(directory_) + "/" + database;
 }
 
-void Server::Shell(const std::string& commands) const {
+void Server::Shell(const std::string& commands,
+                   const std::string& argument) const {
   const auto ended = Run(
       {"bash", "-c",
-       "set -euo pipefail; source \"$0/scripts/lib/postgres.sh\"; " + commands,
-       MESHHOOK_SOURCE, directory_});
+       "set -euo pipefail; source \"$0/scripts/lib/postgres.sh\"; "
+       "if [[ -e $1/postgres.env ]]; then source \"$1/postgres.env\"; fi; " +
+           commands,
+       MESHHOOK_SOURCE, directory_, argument});
   if (ended.status != 0) throw std::runtime_error(commands + ": " + ended.err);
 }
 

@@ -3,8 +3,8 @@
 // the roles of a Supabase cluster and no database but `postgres`.
 #pragma once
 
+#include <memory>
 #include <string>
-#include <vector>
 
 namespace test {
 
@@ -16,6 +16,10 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  // A streaming copy, to be promoted.
+  static std::unique_ptr<Server> StandbyOf(const Server& primary);
+  void Promote();
+
   void Stop();  // as a crash would
   void Start();
   // Stops and continues the server's processes where they stand: the port
@@ -23,10 +27,17 @@ class Server {
   void Freeze();
   void Thaw();
 
-  std::string Url() const;
+  std::string Url(const std::string& database = "postgres") const;
+  const std::string& directory() const { return directory_; }
+
+  // Runs commands with scripts/lib/postgres.sh and what `postgres.env` says at
+  // hand; $1 is this server's directory, $2 the argument. Throws
+  // std::runtime_error when one fails.
+  void Shell(const std::string& commands,
+             const std::string& argument = "") const;
 
  private:
-  void Shell(const std::string& commands) const;
+  Server(const std::string& make, const std::string& argument);
   void Signal(int signal) const;
 
   const std::string directory_;

@@ -167,6 +167,20 @@ TEST(Conninfo, ReadsLibpqsPasswordFromAFileToo) {
             "");
 }
 
+TEST(Conninfo, TakesLibpqsPasswordFileForAUrlWithoutAPassword) {
+  const SecretFile file("s3cret\n");
+  for (const auto& [url, password] :
+       {std::pair("postgresql://u@h/d", "s3cret"),
+        std::pair("postgresql://u:@h/d", "s3cret"),
+        std::pair("postgresql://u:own@h/d", "own")}) {
+    EXPECT_EQ(Parameter(From({{"DATABASE_URL", url},
+                              {"PGPASSWORD_FILE", file.path()}}),
+                        "password"),
+              password)
+        << url;
+  }
+}
+
 TEST(Conninfo, NamesTheVariableThatIsWrongAndNeverRepeatsIt) {
   for (const char* value :
        {"postgresql://u:hunter2%zz@h/d", "hunter2", "host=h hunter2",

@@ -235,6 +235,15 @@ TEST_F(Histogram, IsRefusedWhereCountsAndBoundsDoNotFit) {
             "not a number: \"NULL\"");
 }
 
+TEST_F(Histogram, IsRefusedWhereACountIsNone) {
+  for (const char* count : {"-1", "NaN", "Infinity", "1e300"}) {
+    EXPECT_EQ(Complaint(collector_,
+                        OneRow({"{" + std::string(count) + "}", "{}", "0"})),
+              "a histogram's count is no count")
+        << count;
+  }
+}
+
 TEST(QueryFor, TakesTheNewestVariantThatTheServerHas) {
   auto collector = Of({Gauge()});
   collector.query = "old";

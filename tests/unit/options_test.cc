@@ -169,8 +169,10 @@ TEST(Options, AreRefusedInOneLineThatNamesThem) {
            {{"--log.format=xml"}, "--log.format"},
            {{"--web.telemetry-path=metrics"}, "--web.telemetry-path"},
            {{"--scrape.timeout=0"}, "--scrape.timeout"},
+           {{"--scrape.timeout=nan"}, "--scrape.timeout"},
            {{"--scrape.timeout=soon"}, "--scrape.timeout"},
            {{"migrate", "--lock-wait=long"}, "--lock-wait"},
+           {{"migrate", "--lock-wait=-5"}, "--lock-wait"},
            {{"--web.listen-address"}, "--web.listen-address"},
            {{"bogus"}, "bogus"},
            {{"check", "scrape"}, "scrape"},
@@ -180,6 +182,20 @@ TEST(Options, AreRefusedInOneLineThatNamesThem) {
     EXPECT_NE(complaint.find("; see meshhook-exporter --help"), complaint.npos)
         << complaint;
     EXPECT_EQ(complaint.find('\n'), complaint.npos) << complaint;
+  }
+}
+
+TEST(Options, TakeAPathThatRequestsCanHave) {
+  for (const char* path : {"/", "/metrics/", "/pg/v1.0/metrics_~-", "/.m"}) {
+    EXPECT_EQ(Given({"--web.telemetry-path", path}).http.telemetry_path, path);
+  }
+  for (const char* path :
+       {"/a?b", "/a#b", "/a%20b", "/a b", "/ä", "//", "/a//b", "/a//", "/.",
+        "/a/./b", "/..", "/a/../b", "/healthz", "/readyz"}) {
+    EXPECT_NE(
+        Complaint({"--web.telemetry-path", path}).find("--web.telemetry-path"),
+        std::string::npos)
+        << path;
   }
 }
 
@@ -197,6 +213,18 @@ TEST(Options, PrintHelpAndVersionAndDoNoMore) {
   EXPECT_EQ(printed.rfind("meshhook-exporter 0.", 0), 0u) << printed;
   for (const char* part : {"DATABASE_URL", "PG_EXPORTER_", "--lock-wait"}) {
     EXPECT_NE(printed.find(part), printed.npos) << part;
+  }
+}
+
+TEST(Options, UninstallGoesWithALockWaitAndNothingElse) {
+  EXPECT_FALSE(Given({"migrate"}).uninstall);
+  const auto options = Given({"migrate", "--uninstall", "--lock-wait=5"});
+  EXPECT_TRUE(options.uninstall);
+  EXPECT_EQ(options.lock_patience, 5s);
+  for (const char* other : {"--print", "--dir=x", "--no-backfill"}) {
+    const auto complaint = Complaint({"migrate", "--uninstall", other});
+    EXPECT_EQ(complaint.rfind("--uninstall cannot be combined with --", 0), 0u)
+        << complaint;
   }
 }
 

@@ -146,6 +146,7 @@ CREATE INDEX mv_workflow_metrics_project_id
     ON metrics.mv_workflow_metrics (project_id);
 CREATE INDEX mv_workflow_metrics_last_updated
     ON metrics.mv_workflow_metrics (last_updated);
+GRANT SELECT ON metrics.mv_workflow_metrics TO meshhook_exporter;
 
 -- The last 24 whole hours and the current one.
 CREATE MATERIALIZED VIEW metrics.mv_step_latency AS
@@ -163,11 +164,14 @@ WITH hours AS MATERIALIZED (
           GROUP BY 1, 2, 3) AS cells
 ), ranked AS (
     SELECT workflow_id, node_id,
-           metrics.sketch_value(min(bucket) FILTER (WHERE up_to >= 0.5 * total))
+           metrics.sketch_value(min(bucket)
+               FILTER (WHERE up_to >= 0.5 * total))
                AS median_duration,
-           metrics.sketch_value(min(bucket) FILTER (WHERE up_to >= 0.95 * total))
+           metrics.sketch_value(min(bucket)
+               FILTER (WHERE up_to >= 0.95 * total))
                AS p95_duration,
-           metrics.sketch_value(min(bucket) FILTER (WHERE up_to >= 0.99 * total))
+           metrics.sketch_value(min(bucket)
+               FILTER (WHERE up_to >= 0.99 * total))
                AS p99_duration,
            max(total) AS timed
     FROM running GROUP BY 1, 2
@@ -258,6 +262,10 @@ DECLARE
     populated  boolean;
     refreshed  bigint;
 BEGIN
+    -- Nobody makes it refresh all the time.
+    max_duty := greatest(least(coalesce(max_duty, 0.05), 1), 0.001);
+    max_staleness := greatest(max_staleness, interval '15 seconds');
+
     SELECT task INTO due FROM metrics.worker_tasks
     WHERE task LIKE 'mv\_%'
       AND (last_attempt_at IS NULL
@@ -290,3 +298,9 @@ BEGIN
     END;
     RETURN due;
 END $$;
+
+INSERT INTO metrics.worker_tasks (task)
+VALUES ('mv_step_latency'), ('mv_failure_hotspots');
+
+-- Not left to 0019: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

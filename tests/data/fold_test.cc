@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <random>
+#include <string>
 #include <thread>
 
 #include "tests/support/database.h"
@@ -92,6 +93,18 @@ TEST(Fold, TakesNoMoreAtATimeThanItIsTold) {
   EXPECT_EQ(db.Exec("SELECT metrics.fold(10)"), "10");
   EXPECT_EQ(db.Exec("SELECT metrics.fold(10)"), "5");
   EXPECT_EQ(db.Exec(kCounted), "25");
+}
+
+// Such as a batch of the backfill, which is longer than a turn of the steps.
+TEST(Fold, TakesATransactionThatIsLongerThanATurnWhole) {
+  Database db;
+  db.Exec(kWorkflows);
+  db.Exec(std::string("DO $$ BEGIN FOR i IN 1 .. 25 LOOP ") + kRun +
+          "; END LOOP; END $$");
+  for (int i = 0; i < 5; ++i) db.Exec(kRun);
+  EXPECT_EQ(db.Exec("SELECT metrics.fold(10)"), "25");
+  EXPECT_EQ(db.Exec("SELECT metrics.fold(10)"), "5");
+  EXPECT_EQ(db.Exec(kCounted), "30");
 }
 
 TEST(Fold, LosesNothingWhenItsTransactionIsRolledBack) {

@@ -1,10 +1,12 @@
 -- Replays: a trigger that notes when a finished run is taken up again, so that
 -- the events of each finish are told apart (0012) and none is lost to a
--- backfill that had not come to it yet (0015). It locks workflow_runs for as
+-- backfill that had not come to it yet (0016). It locks workflow_runs for as
 -- long as this short transaction lasts; runs that just finish never fire it.
 --
 -- It must not fail where MeshHook's own write succeeds, so whatever goes wrong
--- in it becomes a warning. That costs a subtransaction, but only a replay.
+-- in it becomes a warning. That costs a subtransaction, but only a replay. It
+-- asks for the highest id + 0, as that of the id would be looked for from the
+-- end of the primary key, past all that other runs did since.
 --
 -- Its name sorts before that of the trigger of 0007: where a run goes from one
 -- finish straight to another, this is noted first.
@@ -23,7 +25,7 @@ DECLARE
 BEGIN
     INSERT INTO metrics.run_reopenings
     SELECT nextval('metrics.execution_time_statistics_id_seq'), old.id,
-           coalesce((SELECT max(e.id) FROM public.workflow_events AS e
+           coalesce((SELECT max(e.id + 0) FROM public.workflow_events AS e
                      WHERE e.run_id = old.id AND e.ts <= until), 0),
            coalesce(old.project_id, nobody), coalesce(old.workflow_id, nobody),
            old.status,
@@ -41,3 +43,6 @@ CREATE TRIGGER metrics_note_reopened
     WHEN (old.status IN ('succeeded', 'failed', 'canceled')
           AND old.status IS DISTINCT FROM new.status)
     EXECUTE FUNCTION metrics.note_reopened_run();
+
+-- Not left to 0019: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

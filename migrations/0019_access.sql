@@ -2,12 +2,12 @@
 -- here, whatever default privileges gave to whom:
 --
 --   anon               nothing
---   authenticated      the views and functions named my_…, and the live counts
+--   authenticated      views and functions named my_…, and the live counts
 --   meshhook_api       may become authenticated
 --   meshhook_exporter  reads aggregates, calls the worker's functions
 --
 -- Every SECURITY DEFINER function looks for names in pg_catalog first; left to
--- the default, a caller's temporary table or type of the same name comes before.
+-- the default, a caller's temporary table or type of that name comes before.
 
 ALTER FUNCTION metrics.record_finished_run()
     SET search_path = pg_catalog, pg_temp;
@@ -65,7 +65,7 @@ BEGIN
     GRANT USAGE ON SCHEMA metrics TO authenticated;
     GRANT SELECT ON metrics.workflow_run_metrics, metrics.my_workflow_metrics,
         metrics.my_step_latency, metrics.my_failure_hotspots TO authenticated;
-    GRANT EXECUTE ON FUNCTION metrics.my_overview(),
+    GRANT EXECUTE ON FUNCTION metrics.my_projects(), metrics.my_overview(),
         metrics.my_execution_times(uuid, timestamptz, timestamptz),
         metrics.my_trend(text, timestamptz, timestamptz, uuid)
         TO authenticated;

@@ -16,10 +16,12 @@ VALUES ('execution_time_statistics', 'created_at',   true, '90 days', '8 days'),
        ('workflow_metrics_hourly',   'bucket_start', true, '90 days', '3 days'),
        ('workflow_metrics_daily',    'bucket_start', true, '25 months',
         '32 days'),
+       ('project_metrics_hourly',    'bucket_start', true, '90 days', '3 days'),
        ('project_metrics_daily',     'bucket_start', true, '25 months',
         '32 days'),
        ('step_metrics_hourly',  'bucket_start', false, '3 days',   '26 hours'),
        ('step_failures',        'slot',         false, '26 hours', '25 hours'),
+       ('counted_events',       'finished_at',  false, '90 days',  '8 days'),
        ('refresh_log',          'at',           false, '3 days',   '1 hour');
 
 -- From when on a table's rows are kept.
@@ -60,7 +62,9 @@ END $$;
 -- writers.
 CREATE FUNCTION metrics.ensure_partition(table_name text, day timestamptz)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'  -- others may write a time that reads as another
+AS $$
 DECLARE
     month_start timestamptz := date_trunc('month', day, 'UTC');
     month_end   timestamptz := date_trunc(
@@ -115,18 +119,35 @@ SET search_path = pg_catalog, pg_temp AS $$
          ) AS months
 $$;
 
--- Whether every consumer has taken all facts of a table of facts.
+-- Whether every consumer has taken all facts of a table of facts. It is asked
+-- while writers wait, so each question has the index to itself: a sequential
+-- scan, which looks cheap to whoever expects a fact to be found, takes seconds.
 CREATE FUNCTION metrics.is_folded(relation text) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     waiting boolean;
 BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM metrics.fold_state AS s, '
-                   'metrics.%I AS f WHERE f.xact_id >= s.next_xid '
-                   'OR f.xact_id = ANY (s.in_progress))', relation)
+                   'LATERAL (SELECT FROM metrics.%1$I '
+                            'WHERE xact_id >= s.next_xid '
+                            'UNION ALL SELECT FROM metrics.%1$I '
+                            'WHERE xact_id = ANY (s.in_progress)) AS f)',
+                   relation)
     INTO waiting;
     RETURN NOT waiting;
 END $$;
+
+-- Whether facts may go: not while transaction ids do not say who has taken
+-- which, nor while a backfill asks of runs whether they have one.
+CREATE FUNCTION metrics.may_drop_facts() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT metrics.is_adopted()
+           AND NOT EXISTS (
+               SELECT FROM metrics.backfill_state
+               WHERE finished_at IS NULL
+                 AND last_run_id <> '00000000-0000-0000-0000-000000000000')
+$$;
 
 -- Takes the oldest month off one table whose month is older than it is kept;
 -- returns its name, or NULL where there is none. Writers are held up for the
@@ -152,7 +173,11 @@ BEGIN
         ORDER BY 3
     LOOP
         CONTINUE WHEN month.starts_at + interval '1 month'
-                      > metrics.kept_since(month.table_name);
+                      > metrics.kept_since(month.table_name)
+                   OR (month.table_name = 'execution_time_statistics'
+                       AND NOT metrics.may_drop_facts());
+        -- A session that forgets to end this transaction would hold up runs.
+        PERFORM set_config('idle_in_transaction_session_timeout', '5s', true);
         BEGIN
             EXECUTE format('LOCK TABLE metrics.%I IN ACCESS EXCLUSIVE MODE',
                            month.table_name);
@@ -187,8 +212,9 @@ BEGIN
     FOR month IN SELECT * FROM metrics.detached_partitions
                  FOR UPDATE SKIP LOCKED LOOP
         IF month.table_name = 'execution_time_statistics' THEN
-            PERFORM metrics.add_run_totals('metrics.retired_run_metrics',
-                                           format('metrics.%I', month.partition));
+            PERFORM metrics.add_run_totals(
+                'metrics.retired_run_metrics',
+                format('metrics.%I', month.partition));
         END IF;
         EXECUTE format('DROP TABLE metrics.%I', month.partition);
         DELETE FROM metrics.detached_partitions
@@ -214,6 +240,8 @@ DECLARE
     more    int := 0;
 BEGIN
     FOR kept IN SELECT * FROM metrics.retention LOOP
+        CONTINUE WHEN kept.table_name = 'execution_time_statistics'
+                      AND NOT metrics.may_drop_facts();
         target := kept.table_name;
         expires := metrics.kept_since(kept.table_name);
         IF kept.by_month THEN
@@ -273,3 +301,6 @@ BEGIN
 END $$;
 
 SELECT metrics.ensure_partitions();
+
+-- Not left to 0019: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

@@ -1,22 +1,30 @@
 -- What tenants see: security-barrier views and functions that give the rows of
--- the caller's own projects, by MeshHook's user_project_ids(), and nothing else.
+-- the caller's own projects, by MeshHook's user_project_ids(), and no others.
 -- MeshHook's API sets request.jwt.claims and becomes `authenticated` first.
+
+-- MeshHook's function names its tables without a schema, so it is told where
+-- they are: in a caller's own temporary table of that name anyone would own
+-- every project.
+CREATE FUNCTION metrics.my_projects() RETURNS uuid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT array(SELECT public.user_project_ids())
+$$;
 
 CREATE VIEW metrics.my_workflow_metrics WITH (security_barrier) AS
 SELECT * FROM metrics.mv_workflow_metrics
-WHERE project_id IN (SELECT public.user_project_ids());
+WHERE project_id = ANY ((SELECT metrics.my_projects())::uuid[]);
 
 CREATE VIEW metrics.my_step_latency WITH (security_barrier) AS
 SELECT * FROM metrics.mv_step_latency
-WHERE project_id IN (SELECT public.user_project_ids());
+WHERE project_id = ANY ((SELECT metrics.my_projects())::uuid[]);
 
 CREATE VIEW metrics.my_failure_hotspots WITH (security_barrier) AS
 SELECT * FROM metrics.mv_failure_hotspots
-WHERE project_id IN (SELECT public.user_project_ids());
+WHERE project_id = ANY ((SELECT metrics.my_projects())::uuid[]);
 
 -- The rows of the trend tables that make up [since, until), widened to whole
--- hours: whole days, and hours at both ends. Without a workflow, days are those
--- of projects.
+-- hours: whole days, and hours at both ends; of projects where there is no
+-- workflow.
 CREATE FUNCTION metrics.trend_pieces(
     projects uuid[], workflow uuid, since timestamptz, until timestamptz)
 RETURNS TABLE (success_count bigint, failure_count bigint,
@@ -37,30 +45,24 @@ BEGIN
         first_day := until;
         last_day := until;
     END IF;
-    RETURN QUERY
-    SELECT success_count, failure_count, canceled_count, duration_sum_ms,
-           duration_min_ms, duration_max_ms, durations
-    FROM metrics.workflow_metrics_hourly
-    WHERE project_id = ANY (projects)
-      AND (workflow IS NULL OR workflow_id = workflow)
-      AND ((bucket_start >= date_trunc('hour', since, 'UTC')
-            AND bucket_start < first_day)
-           OR (bucket_start >= last_day AND bucket_start < until));
-    IF workflow IS NULL THEN
-        RETURN QUERY
+    RETURN QUERY EXECUTE format($sql$
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
-        FROM metrics.project_metrics_daily
-        WHERE project_id = ANY (projects)
-          AND bucket_start >= first_day AND bucket_start < last_day;
-    ELSE
-        RETURN QUERY
+        FROM metrics.%1$s_hourly
+        WHERE project_id = ANY ($1) AND %2$s
+          AND ((bucket_start >= date_trunc('hour', $3, 'UTC')
+                AND bucket_start < $5)
+               OR (bucket_start >= $6 AND bucket_start < $4))
+        UNION ALL
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
-        FROM metrics.workflow_metrics_daily
-        WHERE project_id = ANY (projects) AND workflow_id = workflow
-          AND bucket_start >= first_day AND bucket_start < last_day;
-    END IF;
+        FROM metrics.%1$s_daily
+        WHERE project_id = ANY ($1) AND %2$s
+          AND bucket_start >= $5 AND bucket_start < $6 $sql$,
+        CASE WHEN workflow IS NULL THEN 'project_metrics'
+             ELSE 'workflow_metrics' END,
+        CASE WHEN workflow IS NULL THEN 'true' ELSE 'workflow_id = $2' END)
+    USING projects, workflow, since, until, first_day, last_day;
 END $$;
 
 -- The beginning of the first hour or day, in UTC, that is not before.
@@ -87,7 +89,7 @@ AS $$
     WITH pieces AS MATERIALIZED (
         SELECT p.*
         FROM metrics.trend_pieces(
-            array(SELECT public.user_project_ids()),
+            metrics.my_projects(),
             my_execution_times.workflow_id,
             coalesce(start_date, '-infinity'),
             coalesce(metrics.ceil_time('hour', end_date), 'infinity')) AS p
@@ -133,7 +135,7 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 DECLARE
-    projects uuid[] := array(SELECT public.user_project_ids());
+    projects uuid[] := metrics.my_projects();
 BEGIN
     IF bucket IS NULL OR bucket NOT IN ('hour', 'day') THEN
         RAISE EXCEPTION 'bucket is %, and must be hour or day',
@@ -151,15 +153,15 @@ BEGIN
                      sum(canceled_count) AS canceled,
                      sum(duration_sum_ms) AS total
               FROM metrics.%I
-              WHERE project_id = ANY ($1) AND ($2 IS NULL OR %s)
+              WHERE project_id = ANY ($1) AND %s
                 AND bucket_start >= date_trunc($3, $4, 'UTC')
                 AND bucket_start < $5
               GROUP BY bucket_start) AS sums
         ORDER BY bucket_start $sql$,
-        CASE WHEN bucket = 'hour' THEN 'workflow_metrics_hourly'
-             WHEN workflow_id IS NULL THEN 'project_metrics_daily'
-             ELSE 'workflow_metrics_daily' END,
-        CASE WHEN bucket = 'day' AND workflow_id IS NULL THEN 'true'
+        CASE WHEN workflow_id IS NULL THEN 'project_metrics_'
+             ELSE 'workflow_metrics_' END
+        || CASE bucket WHEN 'hour' THEN 'hourly' ELSE 'daily' END,
+        CASE WHEN workflow_id IS NULL THEN 'true'
              ELSE 'workflow_id = $2' END)
     USING projects, workflow_id, bucket, start_date, end_date;
 END $$;
@@ -189,7 +191,7 @@ AS $$
                  coalesce(sum(duration_sum_ms), 0) AS total,
                  max(last_updated) AS latest
           FROM metrics.workflow_run_metrics
-          WHERE project_id = ANY (array(SELECT public.user_project_ids()))) AS l,
+          WHERE project_id = ANY ((SELECT metrics.my_projects())::uuid[])) AS l,
          metrics.my_execution_times(
              start_date => now() - interval '24 hours') AS d
 $$;
@@ -200,7 +202,7 @@ CREATE INDEX workflow_run_metrics_project_id
     ON metrics.workflow_run_metrics (project_id);
 ALTER TABLE metrics.workflow_run_metrics ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_projects ON metrics.workflow_run_metrics FOR SELECT
-    USING (project_id IN (SELECT public.user_project_ids()));
+    USING (project_id = ANY ((SELECT metrics.my_projects())::uuid[]));
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_publication
@@ -214,3 +216,6 @@ EXCEPTION WHEN insufficient_privilege THEN
         USING HINT = 'as the publication''s owner run: ALTER PUBLICATION '
                      'supabase_realtime ADD TABLE metrics.workflow_run_metrics';
 END $$;
+
+-- Not left to 0019: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

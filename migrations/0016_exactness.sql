@@ -9,7 +9,8 @@
 -- before, whatever its clock says. Such a fact has the id 0. Two questions, as
 -- each has its own index: the partial one of 0007, and the one on created_at.
 -- A run that was taken up again before its turn came is found by what was noted
--- of that (0016), in the end.
+-- of that (0017), in the end. What finished since, in a month whose facts have
+-- been dropped, had a fact.
 CREATE OR REPLACE FUNCTION metrics.backfill(batch_size int DEFAULT 10000)
 RETURNS int LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -17,6 +18,8 @@ SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 DECLARE
     state   metrics.backfill_state;
+    dropped timestamptz := (SELECT dropped_before FROM metrics.retention
+                            WHERE table_name = 'execution_time_statistics');
     seen    int;
     added   int;
     last_id uuid;
@@ -57,6 +60,7 @@ BEGIN
                ended_at
         FROM batch
         WHERE status IN ('succeeded', 'failed', 'canceled')
+          AND (ended_at < state.installed_at OR ended_at >= dropped)
           AND NOT EXISTS (
               SELECT FROM metrics.execution_time_statistics AS known
               WHERE known.run_id = batch.id
@@ -81,7 +85,9 @@ BEGIN
                    0, project_id, workflow_id, run_id, status,
                    execution_time_ms, finished_at
             FROM metrics.run_reopenings AS r
-            WHERE NOT EXISTS (
+            WHERE (r.finished_at < state.installed_at
+                   OR r.finished_at >= dropped)
+              AND NOT EXISTS (
                 SELECT FROM metrics.execution_time_statistics AS known
                 WHERE known.run_id = r.run_id AND known.id <= r.id)
             ORDER BY run_id, id
@@ -135,11 +141,19 @@ CREATE FUNCTION metrics.verify()
 RETURNS TABLE (aggregate text, id uuid, bucket_start timestamptz, figure text,
                expected numeric, found numeric)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' SET jit = off
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
+SET work_mem = '64MB' SET jit = off
 AS $$
 DECLARE
     trend metrics.trend_tables;
 BEGIN
+    IF NOT metrics.is_adopted() THEN
+        RAISE EXCEPTION 'the data layer was restored from another cluster and '
+                        'must be adopted first'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'call metrics.fold() until it finds facts, then this '
+                         'again';
+    END IF;
     RETURN QUERY EXECUTE format($sql$
         WITH expected AS (
             SELECT workflow_id, sum(success_count) AS success_count,
@@ -209,7 +223,7 @@ END $$;
 -- Returns the number of finishes that the totals now contain.
 CREATE FUNCTION metrics.rebuild() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO'
 AS $$
 DECLARE
     since  timestamptz := (SELECT dropped_before FROM metrics.retention
@@ -228,9 +242,21 @@ BEGIN
                          'again';
     END IF;
     PERFORM metrics.drop_detached_partitions();
-    DELETE FROM metrics.workflow_run_metrics;
+    -- No row is deleted that comes again: Realtime would tell everybody.
+    UPDATE metrics.workflow_run_metrics
+    SET success_count = 0, failure_count = 0, canceled_count = 0,
+        duration_sum_ms = 0, last_updated = '-infinity',
+        duration_buckets = array_fill(0::bigint, ARRAY[
+            cardinality(metrics.duration_bounds_ms()) + 1]);
     INSERT INTO metrics.workflow_run_metrics
-    SELECT * FROM metrics.retired_run_metrics;
+    SELECT * FROM metrics.retired_run_metrics
+    ON CONFLICT (workflow_id) DO UPDATE
+    SET success_count = excluded.success_count,
+        failure_count = excluded.failure_count,
+        canceled_count = excluded.canceled_count,
+        duration_sum_ms = excluded.duration_sum_ms,
+        duration_buckets = excluded.duration_buckets,
+        last_updated = excluded.last_updated;
     FOR trend IN SELECT * FROM metrics.trend_tables LOOP
         EXECUTE format('DELETE FROM metrics.%I WHERE bucket_start >= %L',
                        trend.name, since);
@@ -252,5 +278,10 @@ BEGIN
         WHERE consumer <> 'steps';
         EXIT WHEN after = before;
     END LOOP;
+    DELETE FROM metrics.workflow_run_metrics
+    WHERE success_count + failure_count + canceled_count = 0;
     RETURN (SELECT facts_total FROM metrics.fold_state WHERE consumer = 'runs');
 END $$;
+
+-- Not left to 0019: whoever may use the schema could call it until then.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;

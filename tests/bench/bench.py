@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""What the benches share: a throwaway cluster, sessions, exporters, tables.
+
+Needs build/release (meshhook-exporter) and PostgreSQL with pgbench.
+"""
+
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXPORTER = f"{ROOT}/build/release/meshhook-exporter"
+
+
+def shell(command):
+    return subprocess.run(
+        ["bash", "-euc", f"source {ROOT}/scripts/lib/postgres.sh; {command}"],
+        check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def quantile(values, rank):
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * rank), len(ordered) - 1)]
+
+
+def load_average():
+    return " ".join(pathlib.Path("/proc/loadavg").read_text().split()[:3])
+
+
+def table(heads, rows):
+    """Prints a table; figures go to the right."""
+    cells = [[f"{cell:,.2f}" if isinstance(cell, float) else
+              f"{cell:,}" if isinstance(cell, int) else cell for cell in row]
+             for row in rows]
+    wide = [max(len(line[i]) for line in [heads, *cells])
+            for i in range(len(heads))]
+    right = [bool(rows) and not isinstance(rows[0][i], str)
+             for i in range(len(heads))]
+
+    def line(texts):
+        return "| " + " | ".join(
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(texts, wide, right)) + " |"
+    print(line(heads))
+    print("|" + "|".join("-" * (width + 1) + (":" if to_right else "-")
+                         for width, to_right in zip(wide, right)) + "|")
+    for row in cells:
+        print(line(row), flush=True)
+
+
+class Session:
+    """A psql that stays connected, so that a call's time is only the call's.
+
+    One thread at a time. SystemExit where a statement fails.
+    """
+
+    def __init__(self, url):
+        self.process = subprocess.Popen(
+            ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align",
+             "--field-separator=\t", "--set=ON_ERROR_STOP=1", url],
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self.value("SELECT pg_backend_pid()", int)
+
+    def run(self, sql):
+        self.process.stdin.write(f"{sql}\n;\\echo ==done==\n")
+        self.process.stdin.flush()
+        rows = []
+        for line in self.process.stdout:
+            if line == "==done==\n":
+                return rows
+            rows.append(line[:-1].split("\t"))
+        raise SystemExit(f"failed: {sql}")
+
+    def value(self, sql, kind=float):
+        return kind(self.run(sql)[0][0])
+
+    def timed(self, sql):
+        """How long a statement takes, in ms."""
+        began = time.perf_counter()
+        self.run(sql)
+        return (time.perf_counter() - began) * 1e3
+
+    def cpu_ms(self):
+        """What its server process has used of a core so far."""
+        spent = pathlib.Path(f"/proc/{self.pid}/schedstat").read_text()
+        return int(spent.split()[0]) / 1e6
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Exporter:
+    """A running meshhook-exporter; leave the block and it is stopped."""
+
+    def __init__(self, cluster, *options):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [EXPORTER, f"--web.listen-address=127.0.0.1:{self.port}",
+             *options],
+            env={**os.environ,
+                 "DATABASE_URL": cluster.url("meshhook_exporter")},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        for _ in range(100):
+            try:
+                if "\npg_up 1" in self.page():
+                    return self
+            except OSError:
+                pass
+            time.sleep(0.1)
+        self.__exit__()
+        raise SystemExit("meshhook-exporter does not reach the database")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+    def page(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics",
+                                    timeout=30) as response:
+            return response.read().decode()
+
+
+class Cluster:
+    """A throwaway cluster with MeshHook's tables in the database `bench`.
+
+    `safe` is as durable as a server in production, `fast` has fsync off.
+    """
+
+    def __init__(self, durability="fast", **settings):
+        self.durability, self.settings = durability, settings
+        self.directory = tempfile.mkdtemp(prefix="meshhook-bench-", dir="/tmp")
+        os.chmod(self.directory, 0o711)  # the server's user passes through
+        self.path = f"{self.directory}/cluster"
+
+    def __enter__(self):
+        try:
+            shell(f"pg_cluster_create {self.path} {self.durability}")
+            self.port = shell(f"source {self.path}/postgres.env; echo $PGPORT")
+            for name, value in self.settings.items():
+                self.psql(f"ALTER SYSTEM SET {name} = '{value}'", "postgres")
+            shell(f"pg_cluster_stop {self.path}; pg_cluster_start {self.path};"
+                  f"pg_database_create {self.path} bench;"
+                  f"pg_fixtures_load {self.path} bench")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(
+            ["bash", "-c", f"source {ROOT}/scripts/lib/postgres.sh; "
+             f"pg_cluster_stop {self.path} immediate"], check=False)
+        shutil.rmtree(self.directory)
+
+    def url(self, role="postgres"):
+        return f"postgresql://{role}@127.0.0.1:{self.port}/bench"
+
+    def reaped_cpu_ms(self):
+        """What the server processes that have ended used of a core in all."""
+        pid = pathlib.Path(self.path, "data/postmaster.pid").read_text()
+        stat = pathlib.Path(f"/proc/{pid.split()[0]}/stat").read_text()
+        ticks = stat.rpartition(")")[2].split()[13:15]
+        return sum(map(int, ticks)) * 1e3 / os.sysconf("SC_CLK_TCK")
+
+    def session(self, role="postgres"):
+        return Session(self.url(role))
+
+    def psql(self, sql, database="bench"):
+        """Runs statements as the superuser, each in a transaction."""
+        subprocess.run(
+            ["bash", "-euc", f"source {ROOT}/scripts/lib/postgres.sh; "
+             f"pg_psql {self.path} {database} --output=/dev/null"],
+            check=True, text=True, input=sql)
+
+    def migrate(self):
+        """Installs the data layer, backfill included; how long it took, s."""
+        began = time.perf_counter()
+        subprocess.run([EXPORTER, "migrate"], check=True,
+                       stdout=subprocess.DEVNULL,
+                       env={**os.environ, "DATABASE_URL": self.url()})
+        return time.perf_counter() - began
+
+
+def seed_workflows(projects, workflows):
+    """SQL for that many projects of one owner each, and their workflows."""
+    return f"""
+        INSERT INTO projects (owner, name)
+        SELECT gen_random_uuid(), 'Project ' || i
+        FROM generate_series(1, {projects}) AS i;
+        INSERT INTO workflow_definitions (project_id, slug, name, status)
+        SELECT p.id, 'w' || i, 'Workflow ' || i, 'published'
+        FROM generate_series(1, {workflows}) AS i
+        JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM projects)
+            AS p ON p.n = 1 + i % {projects};
+    """
