@@ -252,10 +252,8 @@ void Uninstall(const Conninfo& conninfo, std::chrono::seconds patience,
   auto connection =
       pg::Connection::Open(conninfo, pg::Clock::now() + 15s, nullptr);
   std::vector<std::string> removed;
-  if (MayGo(connection)) {
-    InShortTries(connection, "uninstall", "migrate --uninstall", patience,
-                 progress, [&] { removed = TryRemove(connection); });
-  }
+  InShortTries(connection, "uninstall", "migrate --uninstall", patience,
+               progress, [&] { removed = TryRemove(connection); });
   if (removed.empty()) {
     progress("there is no data layer here");
     if (const auto roles = Ask(connection, kRoles); !roles.empty()) {
