@@ -5,10 +5,10 @@
     tests/bench/trigger.py [--pairs N] [--seconds N] [--clients N]
 
 A transaction inserts a run, writes its events and finishes it, on a cluster
-that is as durable as in production. Three arms take turns, in an order that
-changes, so that noise falls on all alike: the data layer's triggers off, on,
-and on with an exporter that folds at its pace. Ratios are medians of those of
-each round. The clients keep every core busy, so throughput is the inverse of
+that is as durable as in production. Four arms take turns, in an order that changes,
+so that noise falls on all alike: the data layer's triggers off, off once more
+(what a ratio is worth here), on, and on with an exporter that folds at its
+pace. Ratios are medians of those of each round. The clients keep every core busy, so throughput is the inverse of
 CPU, and CPU (of all server processes that served the arm, the folds' included)
 tells of the cost where the machine is not quiet. Needs build/release and
 PostgreSQL with pgbench.
@@ -56,7 +56,8 @@ COMMIT;
 """
 TRIGGERS = ("metrics_record_finished_update", "metrics_record_finished_insert",
             "metrics_note_reopened")
-ARMS = {"off": (False, False), "on": (True, False), "folding": (True, True)}
+ARMS = {"off": (False, False), "off again": (False, False), "on": (True, False),
+        "folding": (True, True)}
 
 
 def run_script(workflows):
@@ -112,7 +113,7 @@ def main():
         load(cluster, script, options.seconds, options.clients)
         rates, cpu, latencies = ({arm: [] for arm in ARMS} for _ in range(3))
         for pair in range(options.pairs):
-            order = list(ARMS)[pair % 3:] + list(ARMS)[:pair % 3]
+            order = list(ARMS)[pair % len(ARMS):] + list(ARMS)[:pair % len(ARMS)]
             for arm in order if pair % 2 else reversed(order):
                 enable, folding = ARMS[arm]
                 settle(session, enable)
@@ -136,10 +137,10 @@ def main():
                 b / a for a, b in zip(values["off"], values[arm]))
                 for arm in ARMS}
             return [name, *(statistics.median(values[arm]) for arm in ARMS),
-                    ratio["on"], ratio["folding"]]
+                    *list(ratio.values())[1:]]
         bench.table(
-            ["transactions of MeshHook", "triggers off", "on",
-             "on, and folding", "on / off", "folding / off"],
+            ["transactions of MeshHook", *ARMS,
+             *(f"{arm} / off" for arm in list(ARMS)[1:])],
             [figures("a second", rates),
              figures("server CPU each (ms)", cpu)] +
             [figures(f"latency, p{rank * 100:.0f} (ms)",
@@ -147,8 +148,9 @@ def main():
                             for times in latencies[arm]] for arm in ARMS})
              for rank in (0.5, 0.99)])
         for name, values in (("a second", rates), ("CPU", cpu)):
-            print(f"{name}, on / off, by round:", *(
-                f"{b / a:.3f}" for a, b in zip(values["off"], values["on"])))
+            for arm in ("off again", "on"):
+                print(f"{name}, {arm} / off, by round:", *(
+                    f"{b / a:.3f}" for a, b in zip(values["off"], values[arm])))
 
 
 if __name__ == "__main__":
