@@ -30,6 +30,10 @@ struct Metric {
   std::optional<std::vector<std::string>> label_columns = {};
   // A column whose text is put behind `name`, where the server names things.
   std::string name_column = {};
+  // A gauge whose values make sense added up: what the limit cuts off is then
+  // a row `other`. Not for counters, as a sum whose members change falls, and
+  // a counter that falls reads as a restart.
+  bool additive = false;
 };
 
 // A query for servers of this version and newer.
@@ -38,6 +42,37 @@ struct Variant {
   std::string query;
 };
 
+// What a database must have for a collector to make sense there. Where it has
+// not, the collector is silent: neither a success nor a failure.
+struct Requirement {
+  std::string sql;     // a boolean expression; "": always met
+  std::string absent;  // what to say where it is not: "pgmq is not installed"
+};
+
+// Rows beyond this many are cut; those of the greatest rank stay. A row gets
+// its series at rank `rows` and loses them below one and a half times that, so
+// that two of about the same rank do not take turns.
+struct Limit {
+  int rows = 0;      // 0: no limit
+  std::string rank;  // the column it goes by
+};
+
+// What an operator may set: --collector.NAME.SETTING, in the query a text
+// parameter wherever it says @SETTING@.
+struct Setting {
+  std::string name;
+  std::string value;  // unless told otherwise
+  std::string help;
+};
+
+enum class Scope {
+  kInstance,  // once a server
+  kDatabase,  // once in every database; has the label datname
+};
+
+// A query may also say @server@ (host:port) and @excluded_schemas@ (a regular
+// expression for names of schemas), which are text parameters, and
+// @extschema@.
 struct Collector {
   std::string name;  // also the `collector` label of the self metrics
   std::string summary;
@@ -46,15 +81,17 @@ struct Collector {
   std::vector<Metric> metrics;
   // Other queries for newer servers, oldest first.
   std::vector<Variant> variants = {};
-  // Needs this extension, whose schema replaces @extschema@ in the query.
+  // Fails without this extension, whose schema replaces @extschema@ in the
+  // query.
   std::string extension = {};
-  // Older servers do not have what it reads.
+  // Older servers do not have what it reads; there it is silent.
   int min_server_version = 0;
+  Requirement needs = {};
+  Scope scope = Scope::kInstance;
+  Limit limit = {};
+  std::vector<Setting> settings = {};
   // Whether it runs unless told otherwise.
   bool on = true;
 };
-
-// The query for a server of that version.
-const std::string& QueryFor(const Collector& collector, int server_version);
 
 }  // namespace meshhook

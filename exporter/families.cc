@@ -155,14 +155,6 @@ void RefuseDuplicates(const std::vector<MetricFamily>& families) {
 
 }  // namespace
 
-const std::string& QueryFor(const Collector& collector, int server_version) {
-  const std::string* query = &collector.query;
-  for (const auto& variant : collector.variants) {
-    if (server_version >= variant.min_server_version) query = &variant.query;
-  }
-  return *query;
-}
-
 std::vector<MetricFamily> ToFamilies(const Collector& collector,
                                      const pg::Result& rows) {
   std::vector<Bound> bound;

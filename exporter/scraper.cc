@@ -8,6 +8,7 @@
 #include "exporter/log.h"
 #include "exporter/remedy.h"
 #include "exporter/self_metrics.h"
+#include "exporter/statement.h"
 #include "exporter/text_format.h"
 
 namespace meshhook {
@@ -20,7 +21,7 @@ constexpr std::chrono::seconds kLearnInterval{60};
 
 constexpr auto kVersionQuery =
     "SELECT current_setting('server_version_num'), version(), "
-    "current_setting('server_version'), quote_literal($1)";
+    "current_setting('server_version')";
 constexpr auto kExtensionsQuery =
     "SELECT extname, quote_ident(nspname) "
     "FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace";
@@ -36,13 +37,6 @@ pg::Guard GuardFor(pg::Deadline deadline) {
 
 double Seconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double>(time).count();
-}
-
-void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = text.find(from); at != std::string::npos;
-       at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
 }
 
 }  // namespace
@@ -149,13 +143,12 @@ void Scraper::Learn(pg::Deadline deadline) {
   server_.address = connection_->host() + ":" + connection_->port();
   server_.database = connection_->database();
   server_.user = connection_->user();
-  const auto outcomes = connection_->Flight(
-      {{kVersionQuery, {server_.address}}, {kExtensionsQuery, {}}},
-      GuardFor(deadline), deadline);
+  const auto outcomes =
+      connection_->Flight({{kVersionQuery, {}}, {kExtensionsQuery, {}}},
+                          GuardFor(deadline), deadline);
   const auto& version = outcomes[0].rows();
   server_.version = std::stoi(version.Text(0, 0));
   server_.full_version = version.Text(0, 1);
-  server_.literal = version.Text(0, 3);
   // Debian adds its own name behind the number.
   server_.short_version =
       version.Text(0, 2).substr(0, version.Text(0, 2).find(' '));
@@ -195,8 +188,6 @@ void Scraper::CollectOnce(pg::Deadline deadline, Run& run) {
   std::vector<size_t> asked;
   for (size_t i = 0; i < collectors_.size(); ++i) {
     const Collector& collector = collectors_[i];
-    std::string query = QueryFor(collector, server_.version);
-    ReplaceAll(query, "@server@", server_.literal);
     if (server_.version < collector.min_server_version) {
       missing_.insert_or_assign(
           collector.name,
@@ -204,27 +195,18 @@ void Scraper::CollectOnce(pg::Deadline deadline, Run& run) {
                         std::to_string(collector.min_server_version / 10000),
                     "", "switch off with --no-collector." + collector.name));
     }
-    if (!collector.extension.empty()) {
-      const auto schema = server_.extension_schemas.find(collector.extension);
-      if (schema == server_.extension_schemas.end()) {
-        missing_.insert_or_assign(
-            collector.name,
-            pg::Error("extension " + collector.extension +
-                          " is not installed in this database",
-                      "",
-                      "run CREATE EXTENSION " + collector.extension +
-                          ", or switch off with --no-collector." +
-                          collector.name));
-      } else {
-        ReplaceAll(query, "@extschema@", schema->second);
-      }
+    std::optional<pg::Query> query;
+    try {
+      query = StatementFor(collector, server_, "^$");
+    } catch (const pg::Error& error) {
+      missing_.insert_or_assign(collector.name, error);
     }
     if (const auto known = missing_.find(collector.name);
         known != missing_.end()) {
       NoteFailure(run.status.collectors[i], known->second);
       continue;
     }
-    queries.push_back({std::move(query), {}});
+    queries.push_back(std::move(*query));
     asked.push_back(i);
   }
   // Something must be asked, or a dead session would pass for a live one.

@@ -17,6 +17,7 @@
 #include "exporter/collector.h"
 #include "exporter/conninfo.h"
 #include "exporter/pg.h"
+#include "exporter/server.h"
 
 namespace meshhook {
 
@@ -55,18 +56,6 @@ class Scraper {
   ScrapeStatus Status() const;
 
  private:
-  // What the server is and has; looked up now and then.
-  struct Server {
-    std::string address;  // host:port
-    std::string database;
-    std::string user;
-    int version = 0;
-    std::string full_version;
-    std::string short_version;
-    std::string literal;  // host:port, quoted for SQL
-    std::map<std::string, std::string> extension_schemas;  // quoted
-  };
-
   struct Run;  // one scrape under way
 
   void Connect(pg::Deadline deadline);

@@ -244,14 +244,4 @@ TEST_F(Histogram, IsRefusedWhereACountIsNone) {
   }
 }
 
-TEST(QueryFor, TakesTheNewestVariantThatTheServerHas) {
-  auto collector = Of({Gauge()});
-  collector.query = "old";
-  collector.variants = {{140000, "14"}, {170000, "17"}};
-  EXPECT_EQ(QueryFor(collector, 130021), "old");
-  EXPECT_EQ(QueryFor(collector, 140000), "14");
-  EXPECT_EQ(QueryFor(collector, 169999), "14");
-  EXPECT_EQ(QueryFor(collector, 180001), "17");
-}
-
 }  // namespace

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/statement.h"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+namespace meshhook {
+namespace {
+
+void ReplaceAll(std::string& text, const std::string& from,
+                const std::string& to) {
+  for (size_t at = text.find(from); at != std::string::npos;
+       at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+const std::string& QueryFor(const Collector& collector, int server_version) {
+  const std::string* query = &collector.query;
+  for (const auto& variant : collector.variants) {
+    if (server_version >= variant.min_server_version) query = &variant.query;
+  }
+  return *query;
+}
+
+std::string ExtensionSchema(const Collector& collector, const Server& server) {
+  const auto schema = server.extension_schemas.find(collector.extension);
+  if (schema != server.extension_schemas.end()) return schema->second;
+  throw pg::Error("extension " + collector.extension +
+                      " is not installed in database " + server.database,
+                  "",
+                  "run CREATE EXTENSION " + collector.extension +
+                      ", or switch off with --no-collector." + collector.name);
+}
+
+std::string Quoted(const std::string& name) {
+  std::string quoted = "\"";
+  for (const char c : name) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + "\"";
+}
+
+// The column of each metric, its bounds and its sum, once each; true for those
+// that may be added up.
+std::map<std::string, bool> ValueColumns(const Collector& collector) {
+  std::map<std::string, bool> columns;
+  for (const auto& metric : collector.metrics) {
+    columns[metric.column] |= metric.additive;
+    for (const auto& other : {metric.bounds_column, metric.sum_column}) {
+      if (!other.empty()) columns.emplace(other, false);
+    }
+  }
+  return columns;
+}
+
+std::vector<std::string> LabelColumns(const Collector& collector) {
+  std::vector<std::string> columns = collector.labels;
+  const auto add = [&columns](const std::string& column) {
+    if (std::find(columns.begin(), columns.end(), column) == columns.end()) {
+      columns.push_back(column);
+    }
+  };
+  for (const auto& metric : collector.metrics) {
+    for (const auto& column : metric.label_columns.value_or(collector.labels)) {
+      add(column);
+    }
+    if (!metric.name_column.empty()) add(metric.name_column);
+  }
+  return columns;
+}
+
+// The rows that may stay, and one for all others.
+std::string Limited(const Collector& collector, const std::string& query) {
+  std::string ranked = "SELECT row_number() OVER (ORDER BY " +
+                       Quoted(collector.limit.rank) + " DESC NULLS LAST";
+  std::string kept = "SELECT place AS " + Quoted(kRankColumn) + ", 1 AS " +
+                     Quoted(kRowsColumn);
+  std::string rest = "SELECT NULL, count(*)";
+  for (const auto& label : LabelColumns(collector)) {
+    ranked += ", " + Quoted(label);
+    kept += ", " + Quoted(label) + "::text";
+    rest += label == "datname" && collector.scope == Scope::kDatabase
+                ? ", current_database()::text"
+            : label == collector.labels.back() ? ", 'other'"
+                                               : ", ''";
+  }
+  for (const auto& [column, additive] : ValueColumns(collector)) {
+    kept += ", " + Quoted(column);
+    rest += additive ? ", sum(" + Quoted(column) + ")" : ", NULL";
+  }
+  const auto most = std::to_string(collector.limit.rows * 3L / 2);
+  return "WITH ranked AS MATERIALIZED (" + ranked + ") AS place, * FROM (" +
+         query + "\n) AS rows)\n" + kept +
+         " FROM ranked WHERE place <= " + most + "\nUNION ALL\n" + rest +
+         " FROM ranked WHERE place > " + most +
+         " HAVING count(*) > 0\nORDER BY 1 NULLS LAST";
+}
+
+}  // namespace
+
+pg::Query StatementFor(const Collector& collector, const Server& server,
+                       const std::string& excluded_schemas) {
+  std::string sql = QueryFor(collector, server.version);
+  if (!collector.extension.empty()) {
+    ReplaceAll(sql, "@extschema@", ExtensionSchema(collector, server));
+  }
+  if (collector.limit.rows > 0) sql = Limited(collector, sql);
+
+  pg::Query statement;
+  const auto bind = [&](const std::string& name, const std::string& value) {
+    if (sql.find("@" + name + "@") == std::string::npos) return;
+    statement.parameters.push_back(value);
+    ReplaceAll(sql, "@" + name + "@",
+               "$" + std::to_string(statement.parameters.size()) + "::text");
+  };
+  bind("server", server.address);
+  bind("excluded_schemas", excluded_schemas);
+  for (const auto& setting : collector.settings) {
+    bind(setting.name, setting.value);
+  }
+  statement.sql = std::move(sql);
+  return statement;
+}
+
+std::string Readable(const pg::Query& statement) {
+  std::string sql = statement.sql;
+  for (size_t i = 0; i < statement.parameters.size(); ++i) {
+    std::string literal = "'";
+    for (const char c : statement.parameters[i]) {
+      literal += c == '\'' ? "''" : std::string(1, c);
+    }
+    ReplaceAll(sql, "$" + std::to_string(i + 1) + "::text",
+               literal + "'::text");
+  }
+  return sql;
+}
+
+}  // namespace meshhook
