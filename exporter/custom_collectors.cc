@@ -231,7 +231,18 @@ class Reader {
   CustomCollectors read_;
 };
 
+std::string Lines(const std::vector<FileFault>& faults) {
+  std::string lines;
+  for (const auto& fault : faults) {
+    lines += (lines.empty() ? "" : "\n") + Text(fault);
+  }
+  return lines;
+}
+
 }  // namespace
+
+InvalidCollectors::InvalidCollectors(std::vector<FileFault> faults)
+    : UsageError(Lines(faults), ""), faults_(std::move(faults)) {}
 
 CustomCollectors ReadCustomCollectors(const std::vector<std::string>& files,
                                       const std::vector<Collector>& built_in) {

@@ -7,6 +7,7 @@
 
 #include "exporter/collector.h"
 #include "exporter/custom_fields.h"
+#include "exporter/errors.h"
 
 namespace meshhook {
 
@@ -23,6 +24,16 @@ struct CustomCollectors {
 // Reads the files in this order; of two that have a name the first keeps it.
 CustomCollectors ReadCustomCollectors(const std::vector<std::string>& files,
                                       const std::vector<Collector>& built_in);
+
+// Thrown where faults are not to be skipped; what() has all of them.
+class InvalidCollectors : public UsageError {
+ public:
+  explicit InvalidCollectors(std::vector<FileFault> faults);
+  const std::vector<FileFault>& faults() const { return faults_; }
+
+ private:
+  std::vector<FileFault> faults_;
+};
 
 // The same for the text of one file.
 CustomCollectors ParseCustomCollectors(const std::string& file,

@@ -26,6 +26,8 @@ Names::Names(const std::vector<Collector>& built_in) {
       series_.emplace(series, "the exporter itself");
     }
   }
+  // The engine's own.
+  collectors_.emplace("discovery", "the exporter itself");
   for (const auto& collector : built_in) Take(collector, "built in");
 }
 

@@ -7,6 +7,7 @@
 
 #include "exporter/nearest.h"
 #include "exporter/sql_text.h"
+#include "exporter/text_format.h"
 
 namespace meshhook {
 namespace {
@@ -49,12 +50,6 @@ bool IsLabelName(const std::string& name) {
          std::all_of(name.begin(), name.end(), [](char c) {
            return IsLetter(c) || IsDigit(c) || c == '_';
          });
-}
-
-bool IsMetricName(const std::string& name) {
-  return !IsDigit(name[0]) && std::all_of(name.begin(), name.end(), [](char c) {
-    return IsLetter(c) || IsDigit(c) || c == '_' || c == ':';
-  });
 }
 
 void CheckFlagName(const Node& node, const std::string& name, Faults& faults) {
@@ -139,11 +134,11 @@ void CheckSettings(const Node& node, Faults& faults) {
     const auto* name = Find(setting, "name");
     if (name == nullptr || name->text.empty()) continue;
     CheckFlagName(setting, name->text, faults);
-    for (const char* taken : {"server", "excluded_schemas", "extschema"}) {
+    for (const char* taken :
+         {"server", "excluded_schemas", "extschema", "limit"}) {
       if (name->text != taken) continue;
       faults.Add(name->line, "a setting cannot be called " + name->text,
-                 "choose another name; @" + name->text +
-                     "@ in a query has a meaning already");
+                 "choose another name; this one has a meaning already");
     }
     if (names.insert(name->text).second) continue;
     faults.Add(name->line, "two settings are called " + Short(name->text),
@@ -154,11 +149,11 @@ void CheckSettings(const Node& node, Faults& faults) {
 void CheckLimit(const Node& node, const Collector& collector, Faults& faults) {
   const auto* limit = Find(node, "limit");
   if (limit == nullptr) return;
-  constexpr int kMostRows = 100000;
+  constexpr int kMostRows = 1'000'000;
   if (const auto* rows = Find(*limit, "rows");
       rows != nullptr &&
       (collector.limit.rows < 1 || collector.limit.rows > kMostRows)) {
-    faults.Add(rows->line, "limit.rows is not from 1 to 100000",
+    faults.Add(rows->line, "limit.rows is not from 1 to 1000000",
                "write rows: 50");
   }
   if (collector.labels.empty()) {
@@ -176,6 +171,18 @@ void CheckLimit(const Node& node, const Collector& collector, Faults& faults) {
                "limit.rank " + Short(rank) + " is no column of the query",
                "name the column whose greatest values are to stay");
   }
+}
+
+void CheckNeeds(const Node& node, Faults& faults) {
+  const auto* needs = Find(node, "needs");
+  const auto* sql = needs == nullptr ? nullptr : Find(*needs, "sql");
+  if (sql == nullptr || sql->text.empty()) return;
+  const auto statement = OneStatement("SELECT " + sql->text);
+  if (statement.fault.empty() && statement.text.size() > sql->text.size()) {
+    return;
+  }
+  faults.Add(sql->line, "needs.sql is not one expression",
+             "write one that is true or false, without a semicolon");
 }
 
 void CheckScope(const Node& node, const Collector& collector, Faults& faults) {
@@ -250,6 +257,10 @@ void CheckMetric(const Node& node, const Collector& collector,
     faults.Add(LineOf(node, "additive"), "additive is for a gauge alone",
                "remove it");
   }
+  if (metric.additive && !metric.name_column.empty()) {
+    faults.Add(LineOf(node, "additive"),
+               "additive does not go with name_column", "remove one");
+  }
   const auto* fixed = Find(node, "labels");
   const auto columns = metric.label_columns.value_or(collector.labels);
   for (const auto& key : fixed == nullptr ? std::vector<Node>{} : fixed->keys) {
@@ -303,6 +314,7 @@ void CheckValues(const Node& node, const Collector& collector, Faults& faults) {
   CheckLabelColumns(ItemsOf(node, "labels", Kind::kText), faults);
   CheckVersion(node, faults);
   CheckVariants(node, faults);
+  CheckNeeds(node, faults);
   CheckLimit(node, collector, faults);
   CheckScope(node, collector, faults);
   CheckSettings(node, faults);

@@ -7,40 +7,21 @@
 #include <algorithm>
 #include <cstdint>
 #include <sstream>
+#include <string_view>
+
+#include "exporter/utf8.h"
 
 namespace meshhook::yaml {
 namespace {
 
 int LineOf(const YAML::Mark& mark) { return std::max(mark.line, 0) + 1; }
 
-// The length of the character that begins there, 0 where none does.
-size_t CharacterAt(const std::string& text, size_t at) {
-  const auto byte = [&text](size_t i) {
-    return i < text.size() ? static_cast<std::uint8_t>(text[i]) : 0U;
-  };
-  const unsigned first = byte(at);
-  if (first < 0x80) return 1;
-  const size_t length = first >= 0xC2 && first < 0xE0   ? 2
-                        : first >= 0xE0 && first < 0xF0 ? 3
-                        : first >= 0xF0 && first < 0xF5 ? 4
-                                                        : 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0U) != 0x80) return 0;
-  }
-  // Written longer than need be, half of a pair, or beyond the last one.
-  const unsigned second = byte(at + 1);
-  const bool wrong =
-      (first == 0xE0 && second < 0xA0) || (first == 0xED && second >= 0xA0) ||
-      (first == 0xF0 && second < 0x90) || (first == 0xF4 && second >= 0x90);
-  return wrong ? 0 : length;
-}
-
 // The parser would take U+0004 for the end of the file, and bytes that are no
 // UTF-8 for something else.
 void RefuseOddBytes(const std::string& text) {
   int line = 1;
   for (size_t at = 0; at < text.size();) {
-    const size_t length = CharacterAt(text, at);
+    const size_t length = Utf8Length(std::string_view(text).substr(at));
     if (length == 0) {
       throw Error(line, "this is not UTF-8", "save the file as UTF-8");
     }
