@@ -117,9 +117,7 @@ void CheckCollectors(const Conninfo& conninfo, const Options& options,
                collector.name + " switches it on");
   }
   for (const auto& fault : options.skipped) {
-    report.Fail(
-        fmt::format("skipped: {}:{}: {}", fault.file, fault.line, fault.what),
-        fault.remedy);
+    report.Fail("skipped: " + Text(fault), "");
   }
   for (const auto& advice : options.advice) report.Hint(Text(advice));
 }

@@ -141,23 +141,23 @@ std::string Contents(const std::string& file) {
   std::error_code error;
   const auto status = std::filesystem::status(file, error);
   if (error || !std::filesystem::exists(status)) {
-    throw yaml::Error(1, "there is no such file",
+    throw yaml::Error(0, "there is no such file",
                       "check the path that --collectors.file gives");
   }
   if (!std::filesystem::is_regular_file(status)) {
-    throw yaml::Error(1, "it is not a file", "name each file of a folder");
+    throw yaml::Error(0, "it is not a file", "name each file of a folder");
   }
   std::ifstream stream(file, std::ios::binary);
   std::string text(kMostBytes + 1, '\0');
   if (!stream) {
-    throw yaml::Error(1,
+    throw yaml::Error(0,
                       std::string("it cannot be read: ") + std::strerror(errno),
                       "let the user that runs this program read it");
   }
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(stream.gcount()));
   if (text.size() > kMostBytes) {
-    throw yaml::Error(1, "it is larger than 1 MiB", "split it into several");
+    throw yaml::Error(0, "it is larger than 1 MiB", "split it into several");
   }
   return text;
 }
@@ -177,7 +177,11 @@ class Reader {
     } catch (const yaml::Error& error) {
       faults.Add(error.line(), error.what(), error.remedy());
     }
-    Report(faults.all());
+    auto all = faults.all();
+    std::stable_sort(
+        all.begin(), all.end(),
+        [](const FileFault& a, const FileFault& b) { return a.line < b.line; });
+    Report(all);
   }
 
  private:
@@ -223,7 +227,7 @@ class Reader {
     read_.faults.push_back({faults[shown].file, faults[shown].line,
                             "from here on " +
                                 std::to_string(faults.size() - shown) +
-                                " faults more",
+                                " more faults",
                             "mend the others first"});
   }
 

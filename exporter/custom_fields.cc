@@ -67,7 +67,7 @@ std::vector<const Field*> FieldsOf(std::string_view group) {
 // What stands where something of another type should.
 std::string Instead(const Node& node, FieldType type) {
   const bool list = type == FieldType::kTexts || type == FieldType::kGroups;
-  if (node.kind == Kind::kText) return ": " + Short(node.text);
+  if (node.kind == Kind::kText) return ": " + Quoted(node.text);
   if (node.kind == Kind::kList && list) return ": an item is something else";
   return node.kind == Kind::kList ? ", but a list"
          : type == FieldType::kPairs && node.kind == Kind::kMap
@@ -90,7 +90,7 @@ void CheckValue(const Node& node, const Field& field, Faults& faults) {
     std::set<std::string> names;
     for (const auto& key : node.keys) {
       if (names.insert(key.text).second) continue;
-      faults.Add(key.line, Short(key.text) + " stands here twice",
+      faults.Add(key.line, Quoted(key.text) + " stands here twice",
                  "remove one");
     }
   }
@@ -165,19 +165,21 @@ std::string_view TypeText(FieldType type) {
   return "";
 }
 
-std::string Short(const std::string& text) {
+std::string Quoted(const std::string& text) {
   constexpr size_t kMost = 60;
-  if (text.size() <= kMost && text.find('\n') == text.npos) return text;
-  size_t end = std::min(kMost, text.find('\n'));
+  const size_t line_end = text.find('\n');
+  if (text.size() <= kMost && line_end == text.npos) return '"' + text + '"';
+  size_t end = std::min(kMost, line_end);
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80) {
     --end;  // not in the middle of a character
   }
-  return text.substr(0, end) + "…";
+  return '"' + text.substr(0, end) + "…\"";
 }
 
 std::string Text(const FileFault& fault) {
-  return fmt::format("{}:{}: {}; to mend it: {}", fault.file, fault.line,
-                     fault.what, fault.remedy);
+  const auto line = fault.line == 0 ? "" : fmt::format(":{}", fault.line);
+  return fmt::format("{}{}: {}; to mend it: {}", fault.file, line, fault.what,
+                     fault.remedy);
 }
 
 const Node* Find(const Node& map, std::string_view key) {
@@ -219,15 +221,15 @@ void CheckFields(const Node& map, std::string_view group, Faults& faults) {
         std::find_if(fields.begin(), fields.end(),
                      [&key](const auto* one) { return one->name == key.text; });
     if (!seen.insert(key.text).second) {
-      faults.Add(key.line, Short(key.text) + " stands here twice",
+      faults.Add(key.line, Quoted(key.text) + " stands here twice",
                  "remove one");
     } else if (field != fields.end()) {
       CheckValue(map.items[i], **field, faults);
     } else if (const auto near = Nearest(key.text, names); !near.empty()) {
       meant.insert(near);
-      faults.Add(key.line, "unknown key " + Short(key.text), "write " + near);
+      faults.Add(key.line, "unknown key " + Quoted(key.text), "write " + near);
     } else {
-      faults.Add(key.line, "unknown key " + Short(key.text),
+      faults.Add(key.line, "unknown key " + Quoted(key.text),
                  fmt::format("remove it; what can stand here: {}",
                              fmt::join(names.begin(), names.end(), ", ")));
     }

@@ -37,13 +37,13 @@ std::string_view TypeText(FieldType type);
 // What is wrong in a file, or better done otherwise.
 struct FileFault {
   std::string file;
-  int line;
+  int line;  // 0: the file as such
   std::string what;
   std::string remedy;
 };
 
-// A text of the file as a message can hold it: one line, and not a long one.
-std::string Short(const std::string& text);
+// A text of the file as a message can hold it: in quotes, one line, not long.
+std::string Quoted(const std::string& text);
 
 // FILE:LINE: what; to mend it: remedy
 std::string Text(const FileFault& fault);

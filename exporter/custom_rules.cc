@@ -55,7 +55,7 @@ bool IsLabelName(const std::string& name) {
 void CheckFlagName(const Node& node, const std::string& name, Faults& faults) {
   if (name.empty() || IsFlagName(name)) return;
   faults.Add(LineOf(node, "name"),
-             "name " + Short(name) +
+             "name " + Quoted(name) +
                  " is not up to 63 of a-z, 0-9 and _, a letter first",
              "write name: " + Mended(name, true));
 }
@@ -76,12 +76,12 @@ void CheckLabel(const Node& node, Faults& faults) {
   const auto& name = node.text;
   if (!IsLabelName(name)) {
     faults.Add(node.line,
-               "label " + Short(name) +
+               "label " + Quoted(name) +
                    " is not made of letters, digits and _, no digit first",
                "write " + Mended(name, false) + ", and in the query AS " +
                    Mended(name, false));
   } else if (name == "le" || name == "quantile" || name.rfind("__", 0) == 0) {
-    faults.Add(node.line, "label " + Short(name) + " is Prometheus' own",
+    faults.Add(node.line, "label " + Quoted(name) + " is Prometheus' own",
                "choose another name, and in the query AS that name");
   }
 }
@@ -91,7 +91,7 @@ void CheckLabelColumns(const std::vector<Node>& nodes, Faults& faults) {
   for (const auto& node : nodes) {
     CheckLabel(node, faults);
     if (seen.insert(node.text).second) continue;
-    faults.Add(node.line, "label " + Short(node.text) + " stands here twice",
+    faults.Add(node.line, "label " + Quoted(node.text) + " stands here twice",
                "remove one");
   }
 }
@@ -108,7 +108,7 @@ void CheckVersion(const Node& node, Faults& faults) {
                "write min_server_version: " + text.substr(0, 2));
   } else if (text.size() != 2 || text < "10") {
     faults.Add(version->line,
-               "min_server_version " + Short(text) + " is not a major version",
+               "min_server_version " + Quoted(text) + " is not a major version",
                kExample);
   }
 }
@@ -122,7 +122,7 @@ void CheckVariants(const Node& node, Faults& faults) {
     const auto* version = Find(variant, "min_server_version");
     if (version == nullptr || versions.insert(version->text).second) continue;
     faults.Add(version->line,
-               "two variants are for PostgreSQL " + Short(version->text),
+               "two variants are for PostgreSQL " + Quoted(version->text),
                "remove one");
   }
 }
@@ -141,7 +141,7 @@ void CheckSettings(const Node& node, Faults& faults) {
                  "choose another name; this one has a meaning already");
     }
     if (names.insert(name->text).second) continue;
-    faults.Add(name->line, "two settings are called " + Short(name->text),
+    faults.Add(name->line, "two settings are called " + Quoted(name->text),
                "remove one");
   }
 }
@@ -168,7 +168,7 @@ void CheckLimit(const Node& node, const Collector& collector, Faults& faults) {
                   [&](const Metric& metric) { return metric.column == rank; });
   if (!known && !collector.query.empty()) {
     faults.Add(LineOf(*limit, "rank"),
-               "limit.rank " + Short(rank) + " is no column of the query",
+               "limit.rank " + Quoted(rank) + " is no column of the query",
                "name the column whose greatest values are to stay");
   }
 }
@@ -190,7 +190,7 @@ void CheckScope(const Node& node, const Collector& collector, Faults& faults) {
   if (scope == nullptr || scope->kind != Kind::kText) return;
   if (scope->text != "instance" && scope->text != "database") {
     faults.Add(scope->line,
-               "scope " + Short(scope->text) + " is not instance or database",
+               "scope " + Quoted(scope->text) + " is not instance or database",
                "write scope: instance, or scope: database");
   }
   if (collector.scope != Scope::kDatabase) return;
@@ -237,7 +237,7 @@ void CheckType(const Node& node, Faults& faults) {
   }
   const auto near = Nearest(type->text, known);
   faults.Add(type->line,
-             "type " + Short(type->text) +
+             "type " + Quoted(type->text) +
                  " is none of counter, gauge, histogram and untyped",
              "write type: " + (near.empty() ? "gauge" : near));
 }
@@ -247,7 +247,7 @@ void CheckMetric(const Node& node, const Collector& collector,
   CheckFields(node, "metrics", faults);
   if (!metric.name.empty() && !IsMetricName(metric.name)) {
     faults.Add(LineOf(node, "name"),
-               "name " + Short(metric.name) +
+               "name " + Quoted(metric.name) +
                    " is not made of letters, digits and _, no digit first",
                "write name: " + Mended(metric.name, false));
   }
@@ -298,12 +298,12 @@ void CheckParts(const Node& node, const Collector& collector, size_t index,
 
 std::string ContextOf(const Collector& collector) {
   return "collector " +
-         (collector.name.empty() ? "without a name" : Short(collector.name));
+         (collector.name.empty() ? "without a name" : Quoted(collector.name));
 }
 
 std::string ContextOf(const Collector& collector, const Metric& metric) {
   return ContextOf(collector) + ", metric " +
-         (metric.name.empty() ? "without a name" : Short(metric.name));
+         (metric.name.empty() ? "without a name" : Quoted(metric.name));
 }
 
 void CheckValues(const Node& node, const Collector& collector, Faults& faults) {

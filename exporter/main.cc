@@ -55,7 +55,7 @@ struct CommandLine {
 void LogFault(log::Level level, const char* message, const FileFault& fault) {
   const auto write = level == log::Level::kError ? log::Error : log::Warn;
   write(message, {{"file", fault.file},
-                  {"line", std::to_string(fault.line)},
+                  {"line", fault.line == 0 ? "" : std::to_string(fault.line)},
                   {"reason", fault.what},
                   {"remedy", fault.remedy}});
 }

@@ -30,7 +30,9 @@ std::string Nearest(std::string_view word,
   constexpr size_t kLongest = 100;  // the time goes by the product of lengths
   if (word.size() > kLongest) return "";
   const std::string* nearest = nullptr;
-  size_t least = std::max<size_t>(1, word.size() / 3) + 1;
+  // Two letters that changed places are two changes.
+  size_t least =
+      (word.size() < 3 ? 1 : std::max<size_t>(2, word.size() / 3)) + 1;
   for (const auto& name : names) {
     const size_t distance = Distance(word, name);
     if (distance >= least) continue;
