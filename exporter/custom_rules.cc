@@ -99,12 +99,15 @@ void CheckLabelColumns(const std::vector<Node>& nodes, Faults& faults) {
 // Those that PostgreSQL still supports lie within.
 void CheckVersion(const Node& node, Faults& faults) {
   const auto* version = Find(node, "min_server_version");
-  if (version == nullptr || version->kind != Kind::kText) return;
+  if (version == nullptr || version->text.empty() ||
+      version->text.find_first_not_of("0123456789") != std::string::npos) {
+    return;  // said already
+  }
   constexpr auto kExample = "write min_server_version: 17";
   const std::string& text = version->text;
   if (text.size() == 6) {  // as server_version_num has it
     faults.Add(version->line,
-               "min_server_version " + text + " is not a major version",
+               "min_server_version " + Quoted(text) + " is not a major version",
                "write min_server_version: " + text.substr(0, 2));
   } else if (text.size() != 2 || text < "10") {
     faults.Add(version->line,
@@ -268,7 +271,8 @@ void CheckMetric(const Node& node, const Collector& collector,
     if (std::find(columns.begin(), columns.end(), key.text) == columns.end()) {
       continue;
     }
-    faults.Add(key.line, "label " + key.text + " comes from a column as well",
+    faults.Add(key.line,
+               "label " + Quoted(key.text) + " comes from a column as well",
                "remove it here, or give the metric label_columns without it");
   }
   CheckLabelColumns(ItemsOf(node, "label_columns", Kind::kText), faults);

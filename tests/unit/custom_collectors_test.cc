@@ -4,12 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <random>
 #include <sstream>
 
 #include "collectors/all.h"
+#include "tests/support/folder.h"
 
 namespace {
 
@@ -191,27 +191,8 @@ collectors:
       "the setting there, or remove it\n");
 }
 
-// A folder that lasts as long as this object.
-class Folder {
- public:
-  Folder() { std::filesystem::create_directory(path_); }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  std::string Write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
-    return path_ / name;
-  }
-  std::string path() const { return path_; }
-
- private:
-  const std::filesystem::path path_ =
-      testing::TempDir() + "custom_collectors_test_" + std::to_string(getpid());
-};
-
 TEST(CustomCollectors, KeepTheirNamesOverSeveralFiles) {
-  const Folder folder;
+  const test::Folder folder;
   const auto first = folder.Write("1.yml", Good(""));
   const auto second = folder.Write("2.yml", Good(""));
   const auto read = ReadCustomCollectors({first, second}, {});
@@ -228,7 +209,7 @@ TEST(CustomCollectors, KeepTheirNamesOverSeveralFiles) {
 }
 
 TEST(CustomCollectors, ComeFromFilesOfAnOrdinarySizeAlone) {
-  const Folder folder;
+  const test::Folder folder;
   const auto huge =
       folder.Write("huge.yml", "#" + std::string(1024 * 1024, 'x'));
   const auto fits =
