@@ -20,6 +20,9 @@ using meshhook::ParseCustomCollectors;
 using meshhook::ReadCustomCollectors;
 using prometheus::MetricType;
 
+constexpr auto kExample = MESHHOOK_SOURCE "/docs/examples/collectors.yml";
+constexpr auto kReference = MESHHOOK_SOURCE "/docs/custom-collectors.md";
+
 CustomCollectors Parse(const std::string& text) {
   return ParseCustomCollectors("f.yml", text, meshhook::collectors::All());
 }
@@ -242,7 +245,7 @@ TEST(CustomCollectors, SurviveDeepNesting) {
 }
 
 TEST(CustomCollectors, OfTheExampleAreGood) {
-  const auto read = Parse(ReadFile(MESHHOOK_EXAMPLE));
+  const auto read = Parse(ReadFile(kExample));
   for (const auto& fault : read.faults) ADD_FAILURE() << Text(fault);
   for (const auto& advice : read.advice) ADD_FAILURE() << Text(advice);
   EXPECT_EQ(read.collectors.size(), 4u);
@@ -251,7 +254,7 @@ TEST(CustomCollectors, OfTheExampleAreGood) {
 // Whatever is done to a file, it is read or refused with a line that is there,
 // and never in part: a collector that is taken has all it needs.
 TEST(CustomCollectors, SurviveMutations) {
-  const std::string example = ReadFile(MESHHOOK_EXAMPLE);
+  const std::string example = ReadFile(kExample);
   ASSERT_GT(example.size(), 1000u);
   const std::vector<std::string> pieces{
       "\n",   "  ",    "- ",   ": ",      "[",   "]",  "{",   "}",
@@ -301,7 +304,7 @@ TEST(CustomCollectors, SurviveMutations) {
 
 // The page has a table a group, with a row a field: | `name` | text | yes | … |
 TEST(CustomCollectors, HaveEachFieldInTheReference) {
-  const std::string page = ReadFile(MESHHOOK_REFERENCE);
+  const std::string page = ReadFile(kReference);
   size_t rows = 0;
   for (const auto& field : CustomFields()) {
     const auto heading =
