@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "exporter/custom_names.h"
 
+#include <algorithm>
+
 #include "exporter/custom_rules.h"
 #include "exporter/self_metrics.h"
 
@@ -12,6 +14,22 @@ std::vector<std::string> SeriesOf(const std::string& name,
                                   prometheus::MetricType type) {
   if (type != prometheus::MetricType::Histogram) return {name};
   return {name, name + "_bucket", name + "_count", name + "_sum"};
+}
+
+// The metric before this one, of another name, that has a sample of the same.
+const Metric* RivalOf(const Collector& collector, size_t index) {
+  const Metric& metric = collector.metrics[index];
+  const auto series = SeriesOf(metric.name, metric.type);
+  for (size_t i = 0; i < index; ++i) {
+    const Metric& other = collector.metrics[i];
+    if (other.name == metric.name) continue;
+    for (const auto& name : SeriesOf(other.name, other.type)) {
+      if (std::find(series.begin(), series.end(), name) != series.end()) {
+        return &other;
+      }
+    }
+  }
+  return nullptr;
 }
 
 bool Begins(const std::string& text, const std::string& beginning) {
@@ -71,7 +89,10 @@ void Names::Check(const yaml::Node& node, const Collector& collector,
   }
   const auto nodes = ItemsOf(node, "metrics", yaml::Kind::kMap);
   for (size_t i = 0; i < collector.metrics.size(); ++i) {
-    const auto owner = OwnerOf(collector.metrics[i]);
+    auto owner = OwnerOf(collector.metrics[i]);
+    if (const auto* rival = RivalOf(collector, i)) {
+      owner = "metric " + Quoted(rival->name);
+    }
     if (owner.empty()) continue;
     faults.In(ContextOf(collector, collector.metrics[i]));
     faults.Add(LineOf(nodes[i], "name"), "this name has " + owner,

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <thread>
 
 #include "exporter/migrations.h"
 #include "tests/support/database.h"
 #include "tests/support/exporter.h"
+#include "tests/support/folder.h"
 
 namespace {
 
@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 using test::Database;
 using test::Ended;
 using test::Exporter;
+using test::Folder;
 using test::SampleSum;
 using test::Variables;
 
@@ -108,23 +109,6 @@ class PasswordRole {
  private:
   Database& db_;
   const std::string name_;
-};
-
-class Folder {
- public:
-  Folder() { fs::create_directory(path_); }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  void Write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
-  }
-  std::string path() const { return path_; }
-
- private:
-  const fs::path path_ =
-      testing::TempDir() + "cli_test_" + std::to_string(getpid());
 };
 
 TEST(Cli, NamesAUrlThatIsWrong) {

@@ -136,6 +136,16 @@ TEST(CustomCollectors, HaveDefaults) {
   EXPECT_TRUE(read.advice.empty());
 }
 
+TEST(CustomCollectors, MayComeFromAnotherSystem) {
+  std::string text = "\xEF\xBB\xBF" + Good("");
+  for (size_t at = text.find('\n'); at != text.npos;
+       at = text.find('\n', at + 2)) {
+    text.insert(at, "\r");
+  }
+  EXPECT_EQ(FaultsOf(text), "");
+  EXPECT_EQ(Parse(text).collectors.size(), 1u);
+}
+
 TEST(CustomCollectors, MayBeNone) {
   EXPECT_EQ(FaultsOf("collectors: []\n"), "");
   EXPECT_TRUE(ReadCustomCollectors({}, {}).collectors.empty());

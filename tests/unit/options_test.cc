@@ -8,6 +8,7 @@
 
 #include "collectors/all.h"
 #include "exporter/errors.h"
+#include "tests/support/folder.h"
 
 namespace {
 
@@ -134,6 +135,64 @@ TEST(Options, LookAfterOneDatabaseUnlessToldOtherwise) {
   EXPECT_EQ(told.max_series, 5'000u);
 }
 
+// A file of one collector.
+std::string FileOf(const std::string& name, const std::string& more) {
+  return "collectors:\n- name: " + name +
+         "\n  query: SELECT @s@ AS v, 1 AS l\n  labels: [l]\n"
+         "  limit: {rows: 5, rank: v}\n  settings: [{name: s, value: x}]\n"
+         "  metrics: [{name: app_" +
+         name + ", type: gauge, help: A., column: v}]\n" + more;
+}
+
+TEST(Options, OfACustomCollectorAreThoseOfAnyOther) {
+  const test::Folder folder;
+  const auto one = folder.Write("1.yml", FileOf("one", ""));
+  const auto two = folder.Write("2.yml", FileOf("two", "  on: false\n"));
+  const std::vector<const char*> files{"--collectors.file", one.c_str(),
+                                       "--collectors.file", two.c_str()};
+  const auto given = [&files](const std::vector<const char*>& more) {
+    auto arguments = files;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Given(arguments);
+  };
+  const auto options = given({});
+  EXPECT_TRUE(Has(options, "one"));
+  EXPECT_FALSE(Has(options, "two"));
+  EXPECT_EQ(options.collectors.back().name, "one");  // behind those built in
+  EXPECT_EQ(options.off.back().name, "two");
+  EXPECT_EQ(options.collector_files, (std::vector<std::string>{one, two}));
+  EXPECT_FALSE(Has(given({"--no-collector.one"}), "one"));
+  const auto told = given({"--collector.two", "--collector.two.s=y",
+                           "--collector.two.limit=7"})
+                        .collectors.back();
+  EXPECT_EQ(told.name + told.settings.at(0).value, "twoy");
+  EXPECT_EQ(told.limit.rows, 7);
+  EXPECT_NE(Complaint({"--collector.one"}), "");
+}
+
+TEST(Options, NameTheMistakesOfAFileUnlessTheyAreSkipped) {
+  const test::Folder folder;
+  const auto file = folder.Write("1.yml", FileOf("one", "  quary: x\n"));
+  const auto flag = "--collectors.file=" + file;
+  EXPECT_EQ(Complaint({flag.c_str(), "--collector.one"}),
+            file +
+                ":8: collector \"one\": unknown key \"quary\"; to mend it: "
+                "write query; ");
+  const auto options =
+      Given({flag.c_str(), "--collectors.skip-invalid", "--collector.one"});
+  EXPECT_FALSE(Has(options, "one"));
+  EXPECT_EQ(options.skipped.size(), 1u);
+  EXPECT_EQ(Given({flag.c_str(), "migrate"}).skipped.size(), 1u);
+}
+
+TEST(Options, OfExplainAreRead) {
+  const auto options = Given({"explain", "locks", "--analyze"});
+  EXPECT_EQ(options.command, Command::kExplain);
+  EXPECT_EQ(options.explained, "locks");
+  EXPECT_TRUE(options.analyze);
+  EXPECT_FALSE(Given({"explain", "locks"}).analyze);
+}
+
 TEST(Options, SwitchTheWorkerAndTheBackfillOff) {
   EXPECT_FALSE(Given({"--no-worker"}).worker);
   EXPECT_FALSE(Given({"migrate", "--no-backfill"}).backfill);
@@ -196,6 +255,8 @@ TEST(Options, AreRefusedInOneLineThatNamesThem) {
            {{"--web.listen-address"}, "--web.listen-address"},
            {{"bogus"}, "bogus"},
            {{"check", "scrape"}, "scrape"},
+           {{"explain"}, "COLLECTOR"},
+           {{"--collectors.file"}, "--collectors.file"},
            {{"scrape", "--print"}, "--print"}}) {
     const auto complaint = Complaint(arguments);
     EXPECT_NE(complaint.find(named), complaint.npos) << complaint;
