@@ -2,7 +2,7 @@
 // Long commands under way: what each is at, how much of it is done and how
 // much there is. Vacuum has a collector of its own. What is counted starts
 // anew with each phase. A relation of another database is its number, as its
-// name stands there; one of no relation has none.
+// name stands there; a command without one has none.
 #include "collectors/all.h"
 #include "collectors/metric.h"
 
@@ -39,9 +39,9 @@ constexpr auto kCopy = R"(
 std::string Query(const std::string& commands) {
   return R"(
         SELECT coalesce(c.datname::text, '') AS datname,
-               CASE WHEN c.relid = 0 THEN ''
-                    WHEN c.datname = current_database() THEN c.relid::regclass::text
-                    ELSE c.relid::text END AS relname, c.command, c.phase,
+               coalesce(n.nspname::text, '') AS schemaname,
+               coalesce(r.relname::text, nullif(c.relid, 0)::text, '') AS relname,
+               c.command, c.phase,
                count(*) AS commands,
                max(extract(epoch FROM clock_timestamp() - a.query_start)) AS running,
                sum(blocks_done) AS blocks_done,
@@ -51,8 +51,11 @@ std::string Query(const std::string& commands) {
                sum(bytes_done) AS bytes_done,
                nullif(sum(bytes_total), 0) AS bytes_total, sum(lockers) AS lockers
         FROM ()" +
-         commands + R"() AS c LEFT JOIN pg_stat_activity AS a USING (pid)
-        GROUP BY 1, 2, 3, 4)";
+         commands + R"() AS c
+        LEFT JOIN pg_stat_activity AS a USING (pid)
+        LEFT JOIN pg_class AS r ON r.oid = c.relid AND c.datname = current_database()
+        LEFT JOIN pg_namespace AS n ON n.oid = r.relnamespace
+        GROUP BY 1, 2, 3, 4, 5)";
 }
 
 }  // namespace
@@ -62,7 +65,7 @@ Collector Progress() {
       .name = "progress",
       .summary = "index builds, analyzes, rewrites, copies, base backups",
       .query = Query(kCommands),
-      .labels = {"datname", "relname", "command", "phase"},
+      .labels = {"datname", "schemaname", "relname", "command", "phase"},
       .metrics =
           {Gauge("meshhook_progress_commands", "Commands under way.",
                  "commands"),

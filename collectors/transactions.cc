@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Open transactions of clients and their ages. One that is idle holds its
 // locks and keeps vacuum from removing rows, and nobody waits for it to end.
+// One that has failed holds nothing more and its beginning is forgotten.
 #include "collectors/all.h"
 #include "collectors/metric.h"
 
@@ -28,7 +29,7 @@ Collector Transactions() {
                    extract(epoch FROM clock_timestamp() - state_change) AS idle
             FROM pg_stat_activity
             WHERE backend_type = 'client backend' AND state <> 'idle'
-              AND xact_start IS NOT NULL AND pid <> pg_backend_pid()) AS a
+              AND (xact_start IS NOT NULL OR state LIKE '%(aborted)') AND pid <> pg_backend_pid()) AS a
             ON a.datid = d.oid AND a.state = s.state
         WHERE d.datallowconn
         GROUP BY d.datname, s.state)",

@@ -8,13 +8,13 @@
 
 #include "collectors/all.h"
 #include "tests/support/collect.h"
-#include "tests/support/process.h"
 
 namespace {
 
 namespace collectors = meshhook::collectors;
 using test::Await;
 using test::Collect;
+using test::Collecting;
 using test::Database;
 using test::Exec;
 using test::kSuperuser;
@@ -87,7 +87,7 @@ TEST(Blocking, CountsAQueueAndEndsWithItsRelease) {
     Waiters waiters(db);
     auto root = db.Connect();
     Exec(root, "BEGIN; LOCK TABLE a");
-    for (int i = 0; i < 12; ++i) waiters.Add("LOCK TABLE a");
+    for (int i = 0; i < 12; ++i) waiters.Add("BEGIN; LOCK TABLE a");
     const auto page = Collect(db, collectors::Blocking());
     EXPECT_EQ(SampleSum(page, Of(db, "meshhook_blocked_sessions")), 12);
     EXPECT_GE(SampleSum(page, "meshhook_blocking_chain_depth"), 12);
@@ -159,15 +159,13 @@ TEST(WaitEvents, CountSessionsByWhatTheyWaitFor) {
     auto session = db.Connect();
     Exec(session, "SELECT pg_sleep(0.7)");
   });
-  ASSERT_TRUE(Await([&] {
-    return SampleSum(Collect(db, collectors::WaitEvents()),
-                     "meshhook_wait_event_sessions{backend_type=\"client "
-                     "backend\",state=\"active\",wait_event_type=\"Timeout\","
-                     "wait_event=\"PgSleep\"}") >= 1;
-  }));
-  EXPECT_GE(SampleSum(Collect(db, collectors::WaitEvents()),
-                      "meshhook_wait_event_sessions{backend_type="
-                      "\"checkpointer\",state=\"\""),
+  Collecting events(db, collectors::WaitEvents());
+  EXPECT_TRUE(events.Becomes(
+      "meshhook_wait_event_sessions{backend_type=\"client backend\",state="
+      "\"active\",wait_event_type=\"Timeout\",wait_event=\"PgSleep\"}",
+      [](double now) { return now >= 1; }));
+  EXPECT_GE(events.Sum("meshhook_wait_event_sessions{backend_type="
+                       "\"checkpointer\",state=\"\""),
             1);
 }
 
@@ -184,7 +182,7 @@ TEST(Transactions, KnowTheOldestAndWhetherItIsIdle) {
   auto second = db.Connect();
   Exec(first, "BEGIN; SELECT pg_sleep(0.3)");
   Exec(second, "BEGIN");
-  EXPECT_EQ(test::Refusal(second, "SELECT 1 / 0"), "22012");  // aborted: idle
+  EXPECT_EQ(test::Refusal(second, "SELECT 1 / 0"), "22012");  // idle as well
   page = Collect(db, collectors::Transactions());
   EXPECT_EQ(SampleSum(page, Of(db, "meshhook_open_transactions", idle)), 2);
   const auto oldest =
@@ -204,22 +202,22 @@ TEST(Transactions, MeasureTheStatementThatRuns) {
     auto session = db.Connect();
     Exec(session, "SELECT pg_sleep(0.8)");
   });
-  EXPECT_TRUE(Await([&] {
-    const auto page = Collect(db, collectors::Transactions());
-    return SampleSum(page, Of(db, "meshhook_longest_statement_age_seconds")) >
-               0.1 &&
-           SampleSum(page, Of(db, "meshhook_open_transactions",
-                              ",state=\"active\"}")) == 1;
-  }));
+  Collecting transactions(db, collectors::Transactions());
+  EXPECT_TRUE(
+      transactions.Becomes(Of(db, "meshhook_longest_statement_age_seconds"),
+                           [](double now) { return now > 0.1; }));
+  EXPECT_EQ(transactions.Sum(
+                Of(db, "meshhook_open_transactions", ",state=\"active\"}")),
+            1);
 }
 
 TEST(XminHorizon, NamesASessionAndAPreparedTransaction) {
   Database db;
   MakeTables(db);
-  const auto Age = [&db](const std::string& kind) {
-    return SampleSum(Collect(db, collectors::XminHorizon()),
-                     "meshhook_xmin_holder_age_transactions{kind=\"" + kind +
-                         "\",datname=\"" + db.name() + "\"}");
+  Collecting horizon(db, collectors::XminHorizon());
+  const auto Age = [&](const std::string& kind) {
+    return horizon.Sum("meshhook_xmin_holder_age_transactions{kind=\"" + kind +
+                       "\",datname=\"" + db.name() + "\"}");
   };
   EXPECT_TRUE(std::isnan(Age("session")));
   {
@@ -239,7 +237,7 @@ TEST(XminHorizon, NamesASessionAndAPreparedTransaction) {
   db.Exec("BEGIN; INSERT INTO a VALUES (1); PREPARE TRANSACTION " + id);
   db.Exec("INSERT INTO a VALUES (1)");
   EXPECT_GE(Age("prepared transaction"), 1);
-  const auto page = Collect(db, collectors::XminHorizon());
+  const auto page = horizon.Page();
   EXPECT_GE(SampleSum(page, "meshhook_xmin_horizon_age_transactions"),
             Age("prepared transaction"));
   const auto held = SampleSum(

@@ -6,13 +6,12 @@
 
 #include "collectors/all.h"
 #include "tests/support/collect.h"
-#include "tests/support/process.h"
 
 namespace {
 
 namespace collectors = meshhook::collectors;
-using test::Await;
 using test::Collect;
+using test::Collecting;
 using test::Database;
 using test::Exec;
 using test::kSuperuser;
@@ -98,50 +97,52 @@ TEST(Extensions, AreOutdatedWhereTheFilesAreNewer) {
   EXPECT_EQ(SampleSum(page, count), 0);
 }
 
+// A session tells its counters when it ends.
+void RunAndEnd(Database& db, const std::string& sql) {
+  auto session = db.Connect();
+  Exec(session, sql);
+}
+
 TEST(StatIo, CountsBytesThatWereExtended) {
   Database db;
   if (Version(db) < 160000) GTEST_SKIP() << "PostgreSQL 16 has it first";
   const std::string extended =
       "meshhook_io_extended_bytes_total{backend_type=\"client backend\","
       "object=\"relation\",context=\"normal\"}";
-  db.Exec("CREATE TABLE t AS SELECT 1 AS n");
-  const auto before = SampleSum(Collect(db, collectors::StatIo()), extended);
-  auto writer = db.Connect();
-  Exec(writer, "INSERT INTO t SELECT generate_series(1, 100000)");
-  const auto size = std::stod(Exec(writer, "SELECT pg_relation_size('t')"));
-  EXPECT_TRUE(Await([&] {
-    const auto now = SampleSum(Collect(db, collectors::StatIo()), extended);
-    return now >= before + size - 8192;
-  }));
+  RunAndEnd(db, "CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
+  Collecting io(db, collectors::StatIo());
+  ASSERT_TRUE(io.Becomes(extended, [](double now) { return now > 0; }));
+  const auto before = io.Sum(extended);
+  RunAndEnd(db, "INSERT INTO t SELECT generate_series(1, 100000)");
+  const auto size = std::stod(db.Exec("SELECT pg_relation_size('t')"));
+  EXPECT_TRUE(io.Becomes(
+      extended, [&](double now) { return now >= before + size - 8192; }));
 }
 
 TEST(StatWal, CountsWhatWasMade) {
   Database db;
   if (Version(db) < 140000) GTEST_SKIP() << "PostgreSQL 14 has it first";
-  auto page = Collect(db, collectors::StatWal());
+  Collecting wal(db, collectors::StatWal());
+  const auto page = wal.Page();
   const auto bytes = SampleSum(page, "meshhook_wal_bytes_total");
   const auto records = SampleSum(page, "meshhook_wal_records_total");
   EXPECT_GT(SampleSum(page, "meshhook_wal_writes_total"), 0);
+  // Nobody measured them.
   EXPECT_EQ(page.find("meshhook_wal_write_seconds_total "), page.npos);
-  auto writer = db.Connect();
-  Exec(writer, "CREATE TABLE t AS SELECT generate_series(1, 10000)");
-  EXPECT_TRUE(Await([&] {
-    page = Collect(db, collectors::StatWal());
-    return SampleSum(page, "meshhook_wal_records_total") >= records + 10000 &&
-           SampleSum(page, "meshhook_wal_bytes_total") >= bytes + 500000;
-  }));
+  RunAndEnd(db, "CREATE TABLE t AS SELECT generate_series(1, 10000) AS n");
+  EXPECT_TRUE(wal.Becomes("meshhook_wal_records_total",
+                          [&](double now) { return now >= records + 10000; }));
+  EXPECT_GE(wal.Sum("meshhook_wal_bytes_total"), bytes + 500000);
 }
 
 TEST(Slru, HasTheSameNamesOnAllServers) {
   Database db;
-  auto writer = db.Connect();
-  Exec(writer, "CREATE TABLE t (); DROP TABLE t");
-  EXPECT_TRUE(Await([&] {
-    return SampleSum(Collect(db, collectors::Slru()),
-                     "meshhook_slru_hit_blocks_total{cache=\"transaction\"}") >
-           0;
-  }));
-  const auto page = Collect(db, collectors::Slru());
+  RunAndEnd(db, "CREATE TABLE t (); DROP TABLE t");
+  Collecting slru(db, collectors::Slru());
+  EXPECT_TRUE(
+      slru.Becomes("meshhook_slru_hit_blocks_total{cache=\"transaction\"}",
+                   [](double now) { return now > 0; }));
+  const auto page = slru.Page();
   for (const char* cache :
        {"commit_timestamp", "multixact_member", "multixact_offset", "notify",
         "serializable", "subtransaction", "other"}) {
@@ -165,20 +166,20 @@ TEST(Progress, ShowsAnIndexBuildThatWaitsForATransaction) {
   });
   const auto labels =
       "{datname=\"" + db.name() +
-      "\",relname=\"\\\"odd \\\"\\\"name\\\"\",command=\"create index "
+      "\",schemaname=\"public\",relname=\"odd \\\"name\",command=\"create "
+      "index "
       "concurrently\",phase=\"waiting for writers before build\"}";
-  EXPECT_TRUE(Await([&] {
-    return SampleSum(Collect(db, collectors::Progress()),
-                     "meshhook_progress_awaited_sessions" + labels) == 1;
-  }));
-  const auto page = Collect(db, collectors::Progress());
+  Collecting progress(db, collectors::Progress());
+  EXPECT_TRUE(progress.Becomes("meshhook_progress_awaited_sessions" + labels,
+                               [](double now) { return now == 1; }));
+  const auto page = progress.Page();
   EXPECT_EQ(SampleSum(page, "meshhook_progress_commands" + labels), 1);
   EXPECT_GT(SampleSum(page, "meshhook_progress_running_seconds" + labels), 0);
   // From another database the table is a number.
   Database other;
   const auto seen = Collect(other, collectors::Progress());
   EXPECT_EQ(SampleSum(seen, "meshhook_progress_commands{datname=\"" +
-                                db.name() + "\",relname=\"" +
+                                db.name() + "\",schemaname=\"\",relname=\"" +
                                 db.Exec("SELECT oid FROM pg_class "
                                         "WHERE relname LIKE 'odd%'")),
             1);
@@ -206,17 +207,17 @@ TEST(Progress, ShowsRewritesAnalyzesAndCopies) {
                         ? "COPY (SELECT wait(n) FROM t) TO '/dev/null'"
                         : sql);
     });
-    const auto labels = "{datname=\"" + db.name() + "\",relname=\"" +
-                        (name == "copy to" ? "" : "t") + "\",command=\"" +
-                        name + "\"";
-    EXPECT_TRUE(Await([&] {
-      return SampleSum(Collect(db, collectors::Progress()),
-                       "meshhook_progress_" + value + labels) >= 0;
-    })) << name;
+    const auto labels =
+        "{datname=\"" + db.name() + "\",schemaname=\"" +
+        (name == "copy to" ? "\",relname=\"" : "public\",relname=\"t") +
+        "\",command=\"" + name + "\"";
+    Collecting progress(db, collectors::Progress());
+    EXPECT_TRUE(progress.Becomes("meshhook_progress_" + value + labels,
+                                 [](double now) { return now >= 0; }))
+        << name;
     Exec(holder, "COMMIT");
     command.get();
-    EXPECT_EQ(Collect(db, collectors::Progress()).find(labels),
-              std::string::npos);
+    EXPECT_EQ(progress.Page().find(labels), std::string::npos) << name;
   }
 }
 
