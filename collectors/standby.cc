@@ -14,16 +14,16 @@ Collector Standby() {
       .name = "standby",
       .summary = "how far a standby is behind",
       .query = R"(
-        SELECT CASE WHEN replayed < received OR NOT streaming
-                    THEN greatest(extract(epoch FROM clock_timestamp() - replayed_at), 0)
+        SELECT CASE WHEN replayed < received OR NOT streaming THEN replay_age
                     WHEN limit_ms > 0 AND silence > limit_ms * 0.0006 THEN silence
                     ELSE 0 END AS lag,
                greatest(received - replayed, 0) AS behind, streaming, silence, paused,
-               greatest(extract(epoch FROM clock_timestamp() - replayed_at), 0)
-                   AS replay_age
+               replay_age
         FROM (SELECT pg_last_wal_receive_lsn() AS received,
                      pg_last_wal_replay_lsn() AS replayed,
-                     pg_last_xact_replay_timestamp() AS replayed_at,
+                     greatest(extract(epoch FROM clock_timestamp()
+                                      - pg_last_xact_replay_timestamp()), 0)
+                         AS replay_age,
                      pg_is_wal_replay_paused() AS paused,
                      coalesce((SELECT status = 'streaming' FROM pg_stat_wal_receiver),
                               false) AS streaming,
