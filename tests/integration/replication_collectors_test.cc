@@ -267,6 +267,26 @@ TEST(Subscriptions, AreUpUntilTheyMeetAnError) {
   EXPECT_TRUE(std::isnan(subscriptions.Sum("meshhook_subscription_up")));
 }
 
+TEST(Progress, ShowsABaseBackup) {
+  Server server;
+  auto session = Open(server);
+  MakeExporter(session);
+  const test::Process backup(
+      {"bash", "-c",
+       "source \"$0/postgres.env\" && PATH=$PG_BINDIR:$PATH "
+       "exec pg_basebackup --host=127.0.0.1 --port=\"$PGPORT\" "
+       "--username=supabase_admin --checkpoint=fast --max-rate=32k "
+       "--wal-method=none --format=tar --pgdata=- >/dev/null",
+       server.directory()});
+  const std::string labels =
+      "{datname=\"\",schemaname=\"\",relname=\"\",command=\"base backup\","
+      "phase=\"streaming database files\"}";
+  auto progress = Of(server, collectors::Progress());
+  EXPECT_TRUE(progress.Becomes("meshhook_progress_done_bytes" + labels, kMore));
+  EXPECT_GT(progress.Sum("meshhook_progress_all_bytes" + labels), 10e6);
+  EXPECT_EQ(progress.Sum("meshhook_progress_commands" + labels), 1);
+}
+
 TEST(PendingRestart, NamesWhatWaitsForOne) {
   Server server;
   auto session = Open(server);
