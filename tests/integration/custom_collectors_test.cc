@@ -63,7 +63,7 @@ TEST(CustomCollectors, OfTheExampleHaveSamples) {
   Database db;
   const Exporter exporter(
       db.Url(test::kExporter),
-      Flags({"--collectors.file", kExample, "--collector.buffers_written"}));
+      Flags({"--collectors.file", kExample, "--collector.app_buffers"}));
   const auto page = exporter.Page();
   EXPECT_GT(SampleSum(page, "app_schema_relations{datname=\"" + db.name() +
                                 "\",schema=\"pg_catalog\"}"),
@@ -72,7 +72,7 @@ TEST(CustomCollectors, OfTheExampleHaveSamples) {
   EXPECT_TRUE(Has(page, "app_transaction_age_seconds_bucket{le=\"60.0\"}"));
   EXPECT_GE(SampleSum(page, "app_buffers_written_total{by=\"checkpointer\"}"),
             0);
-  EXPECT_EQ(Success(page, "relations_by_schema"), 1);
+  EXPECT_EQ(Success(page, "app_relations"), 1);
   EXPECT_TRUE(std::isnan(Success(page, "shop_orders"))) << "not silent";
 }
 
@@ -284,12 +284,12 @@ TEST(CustomCollectors, ThatAreOffAreListedByCheckWithTheirSwitch) {
   Database db;
   const auto check = Program(db, {"check", "--collectors.file", kExample});
   EXPECT_TRUE(Has(check.out,
-                  "off   collector buffers_written: switched off; "
-                  "--collector.buffers_written switches it on\n"))
+                  "off   collector app_buffers: switched off; "
+                  "--collector.app_buffers switches it on\n"))
       << check.out;
   EXPECT_TRUE(Has(check.out, "n/a   collector shop_orders: there is no shop\n"))
       << check.out;
-  EXPECT_TRUE(Has(check.out, "ok    collector transaction_age: 1 rows"));
+  EXPECT_TRUE(Has(check.out, "ok    collector app_transactions: 1 rows"));
 }
 
 // One such name would make Prometheus refuse the whole page.
