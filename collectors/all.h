@@ -50,6 +50,18 @@ Collector Roles();
 Collector Settings();
 Collector Postmaster();
 
+// Tables, indexes and sequences of each database, beyond postgres_exporter.
+Collector StatUserIndexes();
+Collector IndexAdvice();
+Collector ForeignKeys();
+Collector HypotheticalIndexes();
+Collector SequentialScans();
+Collector Bloat();
+Collector Pgstattuple();
+Collector Sequences();
+Collector MaterializedViews();
+Collector MaterializedViewRefreshes();
+
 inline std::vector<Collector> All() {
   return {WorkflowRuns(),
           WorkflowWindows(),
@@ -87,7 +99,17 @@ inline std::vector<Collector> All() {
           BuffercacheSummary(),
           Roles(),
           Settings(),
-          Postmaster()};
+          Postmaster(),
+          StatUserIndexes(),
+          IndexAdvice(),
+          ForeignKeys(),
+          HypotheticalIndexes(),
+          SequentialScans(),
+          Bloat(),
+          Pgstattuple(),
+          Sequences(),
+          MaterializedViews(),
+          MaterializedViewRefreshes()};
 }
 
 }  // namespace meshhook::collectors

@@ -81,6 +81,31 @@ inline const std::string kNotOurs = R"(
                       WHERE classid = 'pg_class'::regclass
                         AND deptype = 'e')))";
 
+// Foreign keys whose columns are not the first of any index.
+inline const std::string kUnindexedKeys = R"(
+        unindexed AS MATERIALIZED (
+            SELECT conname, conrelid, conkey, nspname AS schemaname, c.relname,
+                   c.relkind, c.relpages
+            FROM pg_constraint
+            JOIN pg_class AS c ON c.oid = conrelid
+            JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE contype = 'f' AND conparentid = 0
+              AND nspname !~ @excluded_schemas@ AND NOT )" +
+                                          kNotOurs + R"(
+              AND NOT EXISTS (
+                  SELECT FROM pg_index
+                  JOIN pg_class AS i ON i.oid = indexrelid
+                  JOIN pg_am AS a ON a.oid = i.relam
+                  WHERE indrelid = conrelid AND indisvalid
+                    AND amname IN ('btree', 'hash')
+                    AND indnkeyatts >= cardinality(conkey)
+                    AND (indkey::int2[])[0:cardinality(conkey) - 1] @> conkey
+                    AND (indpred IS NULL
+                         OR substring(indpred::text FROM
+                                '^\(?\{NULLTEST :arg \{VAR [^{}]*:varattno (\d+)'
+                                ' [^{}]*\} :nulltesttype 1 [^{}]*\}\)?$')::int
+                            = ANY (conkey)))))";
+
 // Pages to bytes. None are unknown rather than nothing.
 inline std::string Bytes(const std::string& pages) {
   return "nullif(" + pages +

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Access, churn, vacuum and size of each table, the greatest by the catalogue's
-// pages. Sizes never wait, see relations.h, and those of tables that are cut are
-// the catalogue's too: 10,000 calls of the size functions take half a second.
+// pages. Sizes never wait, see relations.h, and those of tables that are cut
+// are the catalogue's too: 10,000 calls of the size functions take half a
+// second.
 #include "collectors/all.h"
 #include "collectors/relations.h"
 
@@ -130,8 +131,9 @@ Collector StatUserTables() {
                    .additive = true},
                   {.name = "pg_stat_user_tables_table_size_bytes",
                    .type = MetricType::Gauge,
-                   .help = "Size of the table with TOAST, without indexes; as of "
-                           "the last vacuum or analyze while it is locked.",
+                   .help =
+                       "Size of the table with TOAST, without indexes; as of "
+                       "the last vacuum or analyze while it is locked.",
                    .column = "table_size",
                    .additive = true}},
       .scope = Scope::kDatabase,

@@ -107,8 +107,9 @@ TEST(Catalogue, EndsOurCountersInTotalAndNothingElse) {
 TEST(Catalogue, MeasuresInBaseUnits) {
   const std::array wrong{"_ms",      "_milliseconds", "_minutes",
                          "_percent", "_kilobytes",    "_mb"};
-  const std::array units{"_seconds", "_bytes", "_ratio",    "_runs",
-                         "_facts",   "_rows",  "_failures", "_info"};
+  const std::array units{"_seconds", "_bytes", "_ratio",     "_runs",
+                         "_facts",   "_rows",  "_failures",  "_info",
+                         "_indexes", "_keys",  "_sequences", "_populated"};
   for (const auto& collector : All()) {
     for (const auto& metric : collector.metrics) {
       if (!IsOurs(metric.name)) continue;

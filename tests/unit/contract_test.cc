@@ -29,6 +29,11 @@ std::map<std::string, std::string> Catalogue() {
   for (const auto& collector : meshhook::collectors::All()) {
     for (const auto& metric : collector.metrics) {
       auto labels = metric.label_columns.value_or(collector.labels);
+      // Where postgres_exporter reads one database and says not which, the
+      // label that tells several apart is besides.
+      if (metric.name.rfind("pg_statio_user_indexes", 0) == 0) {
+        std::erase(labels, "datname");
+      }
       for (const auto& label : metric.labels) labels.push_back(label.name);
       shapes[metric.name] = Shape(metric.type, labels);
     }
