@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Foreign keys that no index serves: deleting a row that is referred to, or
 // changing its key, reads the whole table that refers. The greatest tables by
-// name, all of them counted.
+// name, all of them counted; tables that are empty do not count.
 //
 // A partial index serves where it leaves out nothing but NULLs. A partitioned
 // table's key counts once, with the size of all partitions.
@@ -33,15 +33,17 @@ Collector ForeignKeys() {
         SELECT current_database() AS datname, schemaname, relname, conname,
                (pages * current_setting('block_size')::int)::float8 AS bytes,
                pages::float8 AS rank, NULL::bigint AS found
-        FROM sized
+        FROM sized WHERE pages > 0
         UNION ALL
         SELECT current_database(), NULL, NULL, NULL, NULL, 'infinity', count(*)
-        FROM sized)",
+        FROM sized WHERE pages > 0)",
       .labels = {"datname", "schemaname", "relname", "conname"},
-      .metrics = {bytes,
-                  By({"datname"},
-                     Gauge("meshhook_unindexed_foreign_keys",
-                           "Foreign keys that no index serves.", "found"))},
+      .metrics =
+          {bytes,
+           By({"datname"},
+              Gauge("meshhook_unindexed_foreign_keys",
+                    "Foreign keys of tables with rows that no index serves.",
+                    "found"))},
       .scope = Scope::kDatabase,
       .limit = {.rows = 100, .rank = "rank"},
   };

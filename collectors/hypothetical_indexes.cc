@@ -31,7 +31,8 @@ Collector HypotheticalIndexes() {
                            JOIN pg_attribute AS a USING (attnum)
                            WHERE attrelid = conrelid)) AS statement
             FROM unindexed
-            WHERE relkind = 'r' AND conrelid NOT IN (TABLE locked)
+            WHERE relkind = 'r' AND relpages > 0
+              AND conrelid NOT IN (TABLE locked)
             ORDER BY relpages DESC LIMIT @most_rows@)
         SELECT current_database() AS datname, schemaname, relname, conname,
                relpages,

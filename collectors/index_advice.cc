@@ -40,7 +40,7 @@ Collector IndexAdvice() {
             FROM family JOIN pg_class AS i ON i.oid = part GROUP BY root),
         indexes AS MATERIALIZED (
             SELECT indexrelid, indrelid, nspname AS schemaname, c.relname,
-                   i.relname AS indexrelname, i.relkind, relam, indisvalid,
+                   i.relname AS indexrelname, i.relkind, i.relam, indisvalid,
                    indisunique, indnatts, indnkeyatts,
                    indisreplident OR indexrelid IN (
                        SELECT conindid FROM pg_constraint) AS needed,
@@ -67,7 +67,7 @@ Collector IndexAdvice() {
               AND c.relpersistence <> 't'
               AND nspname NOT IN ('pg_catalog', 'information_schema')
               AND nspname !~ @excluded_schemas@ AND NOT )" +
-               kNotOurs + R"(),
+               kNoAdvice + R"(),
         advice AS MATERIALIZED (
             SELECT i.*, 'unused' AS advice, '' AS covered_by
             FROM indexes AS i, known

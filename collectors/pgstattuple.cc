@@ -26,7 +26,7 @@ Collector Pgstattuple() {
             WHERE (r.relkind IN ('r', 'm') AND amname = 'heap'
                    OR r.relkind = 'i' AND amname = 'btree' AND indisvalid)
               AND c.relkind IN ('r', 'm') AND r.relpersistence = 'p'
-              AND r.relpages > 0
+              AND r.relpages > 10
               AND r.relpages::bigint * current_setting('block_size')::int
                   <= @max_bytes@::numeric
               AND nspname NOT IN ('pg_catalog', 'information_schema')
@@ -37,12 +37,12 @@ Collector Pgstattuple() {
                indexrelname, relpages, dead_tuple_len, approx_free_space,
                leaf / 100 AS density
         FROM large
-        LEFT JOIN LATERAL @extschema@.pgstattuple_approx(oid::regclass)
-            ON relkind <> 'i'
-        LEFT JOIN LATERAL (
+        CROSS JOIN LATERAL @extschema@.pgstattuple_approx(
+            CASE WHEN relkind <> 'i' THEN oid::regclass END)
+        CROSS JOIN LATERAL (
             SELECT nullif(avg_leaf_density, 'NaN') AS leaf
-            FROM @extschema@.pgstatindex(oid::regclass)) AS i
-            ON relkind = 'i')",
+            FROM @extschema@.pgstatindex(
+                CASE WHEN relkind = 'i' THEN oid::regclass END)) AS i)",
       .labels = {"datname", "schemaname", "relname", "indexrelname"},
       .metrics = {Gauge("meshhook_table_dead_rows_bytes",
                         "Size of the table's dead rows, measured.",

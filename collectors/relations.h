@@ -71,12 +71,15 @@ inline const std::string kIndexes = R"(
               AND nspname NOT IN ('pg_catalog', 'information_schema')
               AND nspname !~ @excluded_schemas@))";
 
-// What an operator cannot change, for an alias `c` of pg_class: tables of the
-// host (on Supabase its roles are named supabase_…) and those of extensions.
-// They have statistics, and no advice.
-inline const std::string kNotOurs = R"(
+// What an operator should not or cannot change, for an alias `c` of pg_class:
+// tables of the host (on Supabase its roles are named supabase_…), those of
+// extensions, and our own. They have statistics, and no advice.
+inline const std::string kNoAdvice = R"(
         (c.relowner IN (SELECT oid FROM pg_roles
                         WHERE rolname LIKE 'supabase\_%')
+         OR c.relnamespace IN (SELECT relnamespace FROM pg_class
+                               WHERE oid = to_regclass(
+                                         'metrics.schema_migrations'))
          OR c.oid IN (SELECT objid FROM pg_depend
                       WHERE classid = 'pg_class'::regclass
                         AND deptype = 'e')))";
@@ -91,7 +94,7 @@ inline const std::string kUnindexedKeys = R"(
             JOIN pg_namespace AS n ON n.oid = c.relnamespace
             WHERE contype = 'f' AND conparentid = 0
               AND nspname !~ @excluded_schemas@ AND NOT )" +
-                                          kNotOurs + R"(
+                                          kNoAdvice + R"(
               AND NOT EXISTS (
                   SELECT FROM pg_index
                   JOIN pg_class AS i ON i.oid = indexrelid
