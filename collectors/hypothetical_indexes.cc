@@ -3,8 +3,9 @@
 // it is made in this session's memory, asked for its size, and dropped at once.
 // Nothing is written, and no statement of anybody is planned.
 //
-// Off unless asked for. Tables that are locked are left out, and partitioned
-// ones, for which hypopg makes none.
+// Off unless asked for. Left out are tables that are locked, that are
+// partitioned, for which hypopg makes none, and those in a schema that this
+// role may not use.
 #include "collectors/all.h"
 #include "collectors/metric.h"
 #include "collectors/relations.h"
@@ -33,6 +34,7 @@ Collector HypotheticalIndexes() {
             FROM unindexed
             WHERE relkind = 'r' AND relpages > 0
               AND conrelid NOT IN (TABLE locked)
+              AND has_schema_privilege(relnamespace, 'USAGE')
             ORDER BY relpages DESC LIMIT @most_rows@)
         SELECT current_database() AS datname, schemaname, relname, conname,
                relpages,

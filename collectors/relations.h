@@ -88,7 +88,7 @@ inline const std::string kNoAdvice = R"(
 inline const std::string kUnindexedKeys = R"(
         unindexed AS MATERIALIZED (
             SELECT conname, conrelid, conkey, nspname AS schemaname, c.relname,
-                   c.relkind, c.relpages
+                   c.relkind, c.relpages, c.relnamespace
             FROM pg_constraint
             JOIN pg_class AS c ON c.oid = conrelid
             JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -29,6 +29,12 @@ inline meshhook::Collector With(meshhook::Collector collector,
   return collector;
 }
 
+// In a session that ends, so that what was counted is there for others soon.
+inline void Use(Database& db, const std::string& sql) {
+  auto session = db.Connect();
+  Exec(session, sql);
+}
+
 // Puts it into the database where the server has it.
 inline bool Install(Database& db, const std::string& extension) {
   if (db.Exec("SELECT 1 FROM pg_available_extensions WHERE name = '" +
