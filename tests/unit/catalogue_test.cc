@@ -168,6 +168,52 @@ TEST(Catalogue, ListsVariantsOldestFirstAndNamesExtensions) {
   }
 }
 
+TEST(Catalogue, NamesTheDatabaseWhereverThereAreSeveral) {
+  for (const auto& collector : All()) {
+    if (collector.scope != meshhook::Scope::kDatabase) continue;
+    for (const auto& metric : collector.metrics) {
+      const auto columns = metric.label_columns.value_or(collector.labels);
+      EXPECT_NE(std::find(columns.begin(), columns.end(), "datname"),
+                columns.end())
+          << metric.name;
+    }
+  }
+}
+
+TEST(Catalogue, RanksWhatItLimitsAndAddsUpGaugesAlone) {
+  for (const auto& collector : All()) {
+    EXPECT_EQ(collector.limit.rows > 0, !collector.limit.rank.empty())
+        << collector.name;
+    EXPECT_TRUE(collector.limit.rows == 0 || !collector.labels.empty())
+        << collector.name;
+    for (const auto& metric : collector.metrics) {
+      if (!metric.additive) continue;
+      EXPECT_EQ(metric.type, MetricType::Gauge) << metric.name;
+      EXPECT_GT(collector.limit.rows, 0) << metric.name;
+    }
+  }
+}
+
+TEST(Catalogue, SaysWhatIsAbsentWhereACollectorNeedsSomething) {
+  for (const auto& collector : All()) {
+    EXPECT_EQ(collector.needs.sql.empty(), collector.needs.absent.empty())
+        << collector.name;
+  }
+}
+
+// A setting that no query asks for would be a flag without effect.
+TEST(Catalogue, UsesEachOfItsSettings) {
+  for (const auto& collector : All()) {
+    std::string queries = collector.query;
+    for (const auto& variant : collector.variants) queries += variant.query;
+    for (const auto& setting : collector.settings) {
+      EXPECT_NE(queries.find("@" + setting.name + "@"), queries.npos)
+          << collector.name << " " << setting.name;
+      EXPECT_FALSE(setting.help.empty()) << setting.name;
+    }
+  }
+}
+
 // No label may carry what a tenant wrote but the names in workflow_info, which
 // can be switched off alone; nor anything that grows with use.
 TEST(Catalogue, HasNoLabelThatGrowsOrTells) {
