@@ -19,7 +19,7 @@ trap 'rm -rf "$out"' EXIT
 {
   printf '# Command line\n\n'
   printf 'Written by `scripts/update-docs.sh` from the program itself.\n'
-  for command in '' serve migrate check scrape metrics; do
+  for command in '' serve migrate check scrape explain metrics; do
     printf '\n## `meshhook-exporter%s`\n\n```\n' "${command:+ $command}"
     # shellcheck disable=SC2086
     "$exporter" $command --help

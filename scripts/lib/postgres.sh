@@ -101,6 +101,7 @@ listen_addresses = '127.0.0.1'
 shared_preload_libraries = 'pg_stat_statements'
 track_io_timing = on
 wal_level = logical
+max_prepared_transactions = 10
 password_encryption = 'scram-sha-256'
 timezone = 'UTC'
 log_timezone = 'UTC'

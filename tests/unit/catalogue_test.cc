@@ -107,9 +107,12 @@ TEST(Catalogue, EndsOurCountersInTotalAndNothingElse) {
 TEST(Catalogue, MeasuresInBaseUnits) {
   const std::array wrong{"_ms",      "_milliseconds", "_minutes",
                          "_percent", "_kilobytes",    "_mb"};
-  const std::array units{"_seconds", "_bytes", "_ratio",     "_runs",
-                         "_facts",   "_rows",  "_failures",  "_info",
-                         "_indexes", "_keys",  "_sequences", "_populated"};
+  const std::array units{
+      "_seconds",  "_bytes",    "_ratio",        "_runs",       "_facts",
+      "_rows",     "_failures", "_info",         "_sessions",   "_locks",
+      "_depth",    "_blocks",   "_transactions", "_multixacts", "_connections",
+      "_settings", "_workers",  "_commands",     "_extensions", "_up",
+      "_paused",   "_indexes",  "_keys",         "_sequences",  "_populated"};
   for (const auto& collector : All()) {
     for (const auto& metric : collector.metrics) {
       if (!IsOurs(metric.name)) continue;
