@@ -73,6 +73,18 @@ Collector Progress();
 Collector PendingRestart();
 Collector Extensions();
 
+// Tables, indexes and sequences of each database, beyond postgres_exporter.
+Collector StatUserIndexes();
+Collector IndexAdvice();
+Collector ForeignKeys();
+Collector HypotheticalIndexes();
+Collector SequentialScans();
+Collector Bloat();
+Collector Pgstattuple();
+Collector Sequences();
+Collector MaterializedViews();
+Collector MaterializedViewRefreshes();
+
 inline std::vector<Collector> All() {
   return {WorkflowRuns(),
           WorkflowWindows(),
@@ -131,7 +143,17 @@ inline std::vector<Collector> All() {
           Slru(),
           Progress(),
           PendingRestart(),
-          Extensions()};
+          Extensions(),
+          StatUserIndexes(),
+          IndexAdvice(),
+          ForeignKeys(),
+          HypotheticalIndexes(),
+          SequentialScans(),
+          Bloat(),
+          Pgstattuple(),
+          Sequences(),
+          MaterializedViews(),
+          MaterializedViewRefreshes()};
 }
 
 }  // namespace meshhook::collectors

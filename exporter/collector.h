@@ -71,8 +71,9 @@ enum class Scope {
 };
 
 // A query may also say @server@ (host:port) and @excluded_schemas@ (a regular
-// expression for names of schemas), which are text parameters, and
-// @extschema@.
+// expression for names of schemas), which are text parameters, @extschema@, and
+// @most_rows@ (how many rows may stay within the limit: what is dear is asked
+// of no others).
 struct Collector {
   std::string name;  // also the `collector` label of the self metrics
   std::string summary;

@@ -138,7 +138,7 @@ void CheckSettings(const Node& node, Faults& faults) {
     if (name == nullptr || name->text.empty()) continue;
     CheckFlagName(setting, name->text, faults);
     for (const char* taken :
-         {"server", "excluded_schemas", "extschema", "limit"}) {
+         {"server", "excluded_schemas", "extschema", "most_rows", "limit"}) {
       if (name->text != taken) continue;
       faults.Add(name->line, "a setting cannot be called " + name->text,
                  "choose another name; this one has a meaning already");

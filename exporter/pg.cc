@@ -113,13 +113,25 @@ Connection Connection::Open(const Conninfo& conninfo, Deadline deadline,
     keywords.push_back(keyword.c_str());
     values.push_back(value.c_str());
   }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-
-  Connection connection(PQconnectStartParams(keywords.data(), values.data(), 0),
-                        interrupt);
-  connection.Connect(deadline);
-  return connection;
+  const auto open = [&] {
+    keywords.push_back(nullptr);
+    values.push_back(nullptr);
+    Connection connection(
+        PQconnectStartParams(keywords.data(), values.data(), 0), interrupt);
+    connection.Connect(deadline);
+    return connection;
+  };
+  auto connection = open();
+  // Such a database holds bytes of any kind, and the server would refuse to
+  // send as UTF-8 what is none.
+  const char* encoding =
+      PQparameterStatus(connection.connection_.get(), "server_encoding");
+  if (encoding == nullptr || std::strcmp(encoding, "SQL_ASCII") != 0) {
+    return connection;
+  }
+  keywords.back() = "client_encoding";
+  values.back() = "SQL_ASCII";
+  return open();
 }
 
 void Connection::Connect(Deadline deadline) {

@@ -2,6 +2,7 @@
 #include "exporter/statement.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -69,6 +70,14 @@ std::vector<std::string> LabelColumns(const Collector& collector) {
   return columns;
 }
 
+// How many rows may stay: with half as many again as the limit, one that has
+// its series need not lose them to another of about the same rank.
+std::string MostRows(const Collector& collector) {
+  return collector.limit.rows > 0
+             ? std::to_string(collector.limit.rows * 3L / 2)
+             : std::to_string(std::numeric_limits<int>::max());
+}
+
 // The rows that may stay, and one for all others.
 std::string Limited(const Collector& collector, const std::string& query) {
   const std::string rank = Quoted(kRankColumn);
@@ -84,7 +93,7 @@ std::string Limited(const Collector& collector, const std::string& query) {
     kept += ", " + Quoted(column);
     rest += additive ? ", sum(" + Quoted(column) + ")" : ", NULL";
   }
-  const auto most = std::to_string(collector.limit.rows * 3L / 2);
+  const auto most = MostRows(collector);
   return "WITH ranked AS MATERIALIZED (SELECT row_number() OVER (ORDER BY " +
          order + ") AS " + rank + ", * FROM (" + query + "\n) AS rows)\n" +
          kept + " FROM ranked WHERE " + rank + " <= " + most + "\nUNION ALL\n" +
@@ -100,6 +109,7 @@ pg::Query StatementFor(const Collector& collector, const Server& server,
   if (!collector.extension.empty()) {
     ReplaceAll(sql, "@extschema@", ExtensionSchema(collector, server));
   }
+  ReplaceAll(sql, "@most_rows@", MostRows(collector));
   if (collector.limit.rows > 0) sql = Limited(collector, sql);
 
   pg::Query statement;

@@ -150,21 +150,4 @@ TEST(Steps, CountAttemptsAndKindsOfFailure) {
   EXPECT_EQ(SampleSum(page, "meshhook_failure_hotspot_ratio"), 1);
 }
 
-TEST(StatUserTables, DoesNotWaitForALockedTable) {
-  Database db;
-  auto holder = db.Connect();
-  test::Exec(holder, "BEGIN; LOCK TABLE projects IN ACCESS EXCLUSIVE MODE");
-  const auto page = Page(db);
-  const std::string projects = "{datname=\"" + db.name() +
-                               "\",schemaname=\"public\",relname=\"projects\"";
-  EXPECT_EQ(page.find("pg_stat_user_tables_table_size_bytes" + projects),
-            std::string::npos);
-  EXPECT_NE(page.find("pg_stat_user_tables_seq_scan" + projects),
-            std::string::npos);
-  EXPECT_EQ(SampleSum(page,
-                      "pg_scrape_collector_success{collector="
-                      "\"stat_user_tables\"}"),
-            1);
-}
-
 }  // namespace

@@ -112,7 +112,7 @@ TEST(Catalogue, MeasuresInBaseUnits) {
       "_rows",     "_failures", "_info",         "_sessions",   "_locks",
       "_depth",    "_blocks",   "_transactions", "_multixacts", "_connections",
       "_settings", "_workers",  "_commands",     "_extensions", "_up",
-      "_paused"};
+      "_paused",   "_indexes",  "_keys",         "_sequences",  "_populated"};
   for (const auto& collector : All()) {
     for (const auto& metric : collector.metrics) {
       if (!IsOurs(metric.name)) continue;

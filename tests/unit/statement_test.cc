@@ -51,6 +51,14 @@ TEST(Statement, NamesTheSchemaOfItsExtension) {
   EXPECT_EQ(StatementFor(collector, Of(150000), "").sql, "SELECT \"Ext\".f()");
 }
 
+TEST(Statement, KnowsHowManyRowsMayStay) {
+  auto collector = Of("SELECT @most_rows@");
+  EXPECT_EQ(StatementFor(collector, Of(150000), "").sql, "SELECT 2147483647");
+  collector.limit = {.rows = 100, .rank = "size"};
+  EXPECT_NE(StatementFor(collector, Of(150000), "").sql.find("SELECT 150\n"),
+            std::string::npos);
+}
+
 TEST(Statement, SaysWhichExtensionIsMissingAndWhatToDo) {
   auto collector = Of("SELECT @extschema@.f()");
   collector.extension = "pg_buffercache";
