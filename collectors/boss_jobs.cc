@@ -16,8 +16,7 @@ Collector BossJobs() {
       .labels = {"state", "queue_name"},
       .metrics = {jobs,
                   Gauge("meshhook_boss_is_lower_bound",
-                        "1 where not all jobs were counted, as there are too "
-                        "many.",
+                        "Whether there are more jobs than were counted.",
                         "is_lower_bound"),
                   Gauge("meshhook_boss_oldest_job_age_seconds",
                         "Age of the oldest job that has not ended.",

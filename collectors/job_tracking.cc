@@ -26,7 +26,7 @@ Collector JobTracking() {
       .query = R"(
         SELECT queue_name, state, job_count, job_count_24h, attempt_count,
                CASE WHEN state IN ('waiting', 'running')
-                    THEN greatest(extract(epoch FROM now() - oldest_at), 0)
+                    THEN extract(epoch FROM now() - oldest_at)
                END AS oldest_age
         FROM metrics.mv_job_tracking)",
       .labels = {"state", "queue_name"},

@@ -24,8 +24,7 @@ Collector Queues() {
       .metrics = {messages("visible"), messages("in_flight"),
                   messages("delayed"),
                   Gauge("meshhook_queue_is_lower_bound",
-                        "1 where not all messages were counted, as there are "
-                        "too many.",
+                        "Whether there are more messages than were counted.",
                         "is_lower_bound"),
                   Gauge("meshhook_queue_oldest_message_age_seconds",
                         "Age of the oldest message in the queue.",

@@ -20,62 +20,64 @@ namespace {
 // shown, and none with a literal string; comments are left out. A query id of
 // several users or databases is shown once.
 constexpr auto kQuery = R"(
-    SELECT pg_get_userbyid(userid) AS "user", datname, queryid,
-           sum(calls) AS calls, sum(total_exec_time) / 1000 AS seconds,
-           sum(rows) AS rows, sum(read_time) / 1000 AS read_seconds,
-           sum(write_time) / 1000 AS write_seconds,
-           sum(plans) AS plans, sum(total_plan_time) / 1000 AS plan_seconds,
-           sum(wal_records) AS wal_records, sum(wal_fpi) AS wal_fpi,
-           sum(wal_bytes) AS wal_bytes,
-           sum(shared_blks_hit) * block AS hit_bytes,
-           sum(shared_blks_read) * block AS read_bytes,
-           sum(shared_blks_dirtied) * block AS dirtied_bytes,
-           sum(shared_blks_written) * block AS written_bytes,
-           sum(temp_blks_read) * block AS temp_read_bytes,
-           sum(temp_blks_written) * block AS temp_written_bytes,
-           sum(jit_time) / 1000 AS jit_seconds,
-           left(min(query), @query_length@::int) AS query,
-           CASE WHEN min(query) IS NOT NULL
-                     AND row_number() OVER (
-                         PARTITION BY queryid, min(query) IS NULL
-                         ORDER BY sum(total_exec_time) DESC, datname, userid)
-                         = 1
-                THEN 1 END AS query_id
-    FROM (SELECT NULL::float8 AS blk_read_time, NULL::float8 AS blk_write_time,
-                 NULL::float8 AS shared_blk_read_time,
-                 NULL::float8 AS shared_blk_write_time,
-                 NULL::float8 AS local_blk_read_time,
-                 NULL::float8 AS local_blk_write_time,
-                 NULL::float8 AS jit_generation_time,
-                 NULL::float8 AS jit_inlining_time,
-                 NULL::float8 AS jit_optimization_time,
-                 NULL::float8 AS jit_emission_time,
-                 current_setting('block_size')::bigint AS block) AS absent,
-         LATERAL (
-             SELECT userid, dbid, queryid, calls, rows, plans, total_exec_time,
-                    total_plan_time, wal_records, wal_fpi, wal_bytes,
-                    shared_blks_hit, shared_blks_read, shared_blks_dirtied,
-                    shared_blks_written, temp_blks_read, temp_blks_written,
-                    coalesce(blk_read_time, shared_blk_read_time
-                             + local_blk_read_time) AS read_time,
-                    coalesce(blk_write_time, shared_blk_write_time
-                             + local_blk_write_time) AS write_time,
-                    jit_generation_time + jit_inlining_time
-                    + jit_optimization_time + jit_emission_time AS jit_time,
-                    CASE WHEN bare !~ '''|\$\D|\*/' AND bare ~*
-                              '^[(\s]*(select|insert|update|delete|merge|with)\M'
-                         THEN btrim(regexp_replace(bare, '\s+', ' ', 'g'))
-                    END AS query
-             FROM @extschema@.pg_stat_statements(@include_query@::boolean),
-                  LATERAL (SELECT regexp_replace(regexp_replace(
-                               left(query, 10000), '/\*.*?(\*/|$)', ' ', 'g'),
-                               '--[^\n]*', ' ', 'g')) AS q (bare)) AS s
-    JOIN pg_database AS d ON d.oid = dbid
-    WHERE queryid IS NOT NULL
-      AND datname <> ALL (regexp_split_to_array(@exclude_databases@, '\s*,\s*'))
-      AND pg_get_userbyid(userid)
-          <> ALL (regexp_split_to_array(@exclude_users@, '\s*,\s*'))
-    GROUP BY userid, datname, queryid, block)";
+    SELECT *, CASE WHEN query IS NOT NULL AND 1 = row_number() OVER (
+                       PARTITION BY queryid, query IS NULL
+                       ORDER BY seconds DESC, "user", datname)
+                   THEN 1 END AS query_id
+    FROM (
+        SELECT pg_get_userbyid(userid) AS "user", datname, queryid,
+               sum(calls) AS calls, sum(total_exec_time) / 1000 AS seconds,
+               sum(rows) AS rows, sum(read_time) / 1000 AS read_seconds,
+               sum(write_time) / 1000 AS write_seconds, sum(plans) AS plans,
+               sum(total_plan_time) / 1000 AS plan_seconds,
+               sum(wal_records) AS wal_records, sum(wal_fpi) AS wal_fpi,
+               sum(wal_bytes) AS wal_bytes,
+               sum(shared_blks_hit) * block AS hit_bytes,
+               sum(shared_blks_read) * block AS read_bytes,
+               sum(shared_blks_dirtied) * block AS dirtied_bytes,
+               sum(shared_blks_written) * block AS written_bytes,
+               sum(temp_blks_read) * block AS temp_read_bytes,
+               sum(temp_blks_written) * block AS temp_written_bytes,
+               sum(jit_time) / 1000 AS jit_seconds, min(query) AS query
+        FROM (SELECT NULL::float8 AS blk_read_time,
+                     NULL::float8 AS blk_write_time,
+                     NULL::float8 AS shared_blk_read_time,
+                     NULL::float8 AS shared_blk_write_time,
+                     NULL::float8 AS local_blk_read_time,
+                     NULL::float8 AS local_blk_write_time,
+                     NULL::float8 AS jit_generation_time,
+                     NULL::float8 AS jit_inlining_time,
+                     NULL::float8 AS jit_optimization_time,
+                     NULL::float8 AS jit_emission_time,
+                     current_setting('block_size')::bigint AS block) AS absent
+        CROSS JOIN LATERAL (
+            SELECT userid, dbid, queryid, calls, rows, total_exec_time, plans,
+                   total_plan_time, wal_records, wal_fpi, wal_bytes,
+                   shared_blks_hit, shared_blks_read, shared_blks_dirtied,
+                   shared_blks_written, temp_blks_read, temp_blks_written,
+                   coalesce(blk_read_time, shared_blk_read_time
+                            + local_blk_read_time) AS read_time,
+                   coalesce(blk_write_time, shared_blk_write_time
+                            + local_blk_write_time) AS write_time,
+                   jit_generation_time + jit_inlining_time
+                   + jit_optimization_time + jit_emission_time AS jit_time,
+                   left(bare, @query_length@::int) AS query
+            FROM @extschema@.pg_stat_statements(@include_query@::boolean)
+            LEFT JOIN LATERAL (
+                SELECT btrim(regexp_replace(regexp_replace(
+                           left(query, 10 * @query_length@::int),
+                           '/\*.*?(\*/|$)', ' ', 'g'),
+                           '(\s|--[^\n]*)+', ' ', 'g'))
+                WHERE strpos(query, '''') = 0 OFFSET 0) AS q (bare)
+                ON bare !~ '\$\D|\*/' AND bare ~*
+                   '^[( ]*(select|insert|update|delete|merge|with)\M') AS s
+        JOIN pg_database AS d ON d.oid = dbid
+        WHERE queryid IS NOT NULL
+          AND datname <> ALL (
+              regexp_split_to_array(@exclude_databases@, '\s*,\s*'))
+          AND pg_get_userbyid(userid) <> ALL (
+              regexp_split_to_array(@exclude_users@, '\s*,\s*'))
+        GROUP BY userid, datname, queryid, block) AS statements)";
 
 }  // namespace
 

@@ -72,6 +72,7 @@ AS $$
 DECLARE
     queue   record;
     counted bigint := 0;
+    moment  timestamptz;
 BEGIN
     most := greatest(least(coalesce(most, 100000), 100000), 1);
     FOR queue IN
@@ -98,22 +99,22 @@ BEGIN
         ORDER BY metrics.estimated_rows(q.oid) DESC, m.queue_name LIMIT 100
     LOOP
         CONTINUE WHEN metrics.is_locked(queue.oid);
+        moment := clock_timestamp();  -- what was sent just now is not delayed
         BEGIN
             EXECUTE format($sql$
-                SELECT count(*) FILTER (WHERE vt <= now()),
-                       count(*) FILTER (WHERE vt > now() AND read_ct > 0),
-                       count(*) FILTER (WHERE vt > now() AND read_ct = 0),
+                SELECT count(*) FILTER (WHERE vt <= $2),
+                       count(*) FILTER (WHERE vt > $2 AND read_ct > 0),
+                       count(*) FILTER (WHERE vt > $2 AND read_ct = 0),
                        count(*) >= $1,
-                       greatest(extract(epoch FROM
-                                        now() - min(enqueued_at)), 0),
+                       extract(epoch FROM $2 - min(enqueued_at)),
                        extract(epoch FROM
-                               now() - min(vt) FILTER (WHERE vt <= now()))
+                               $2 - min(vt) FILTER (WHERE vt <= $2))
                 FROM (SELECT read_ct, enqueued_at, vt FROM pgmq.%I %s
                       LIMIT $1) AS messages $sql$,
                 queue.relname, queue.first_ones)
             INTO visible_count, in_flight_count, delayed_count, is_lower_bound,
                  oldest_age_seconds, longest_visible_seconds
-            USING least(most, greatest(1000, 300000 - counted));
+            USING least(most, greatest(1000, 300000 - counted)), moment;
             sent_count := coalesce(pg_sequence_last_value(
                 pg_get_serial_sequence(format('pgmq.%I', queue.relname),
                                        'msg_id')::regclass), 0);
@@ -168,8 +169,7 @@ BEGIN
         )
         SELECT name, state::text, jobs,
                CASE WHEN state <= 'active'
-                    THEN greatest(extract(epoch FROM now() - oldest), 0)
-               END::float8,
+                    THEN extract(epoch FROM now() - oldest) END::float8,
                (SELECT sum(jobs) >= $1 FROM read)
         FROM (SELECT * FROM waiting
               UNION ALL

@@ -107,8 +107,11 @@ TEST(Catalogue, EndsOurCountersInTotalAndNothingElse) {
 TEST(Catalogue, MeasuresInBaseUnits) {
   const std::array wrong{"_ms",      "_milliseconds", "_minutes",
                          "_percent", "_kilobytes",    "_mb"};
-  const std::array units{"_seconds", "_bytes", "_ratio",    "_runs",
-                         "_facts",   "_rows",  "_failures", "_info"};
+  const std::array units{"_seconds", "_bytes", "_ratio", "_runs", "_facts",
+                         "_rows", "_failures", "_info", "_calls", "_messages",
+                         "_jobs", "_attempts", "_months",
+                         // yes or no
+                         "_is_lower_bound", "_is_active", "_success"};
   for (const auto& collector : All()) {
     for (const auto& metric : collector.metrics) {
       if (!IsOurs(metric.name)) continue;
@@ -179,6 +182,15 @@ TEST(Catalogue, HasNoLabelThatGrowsOrTells) {
       const bool name = label == "project" || label == "workflow";
       EXPECT_TRUE(!name || collector.name == "workflow_info")
           << collector.name << " " << label;
+    }
+    for (const auto& metric : collector.metrics) {
+      for (const auto& label :
+           metric.label_columns.value_or(std::vector<std::string>{})) {
+        // Only where somebody asked for it.
+        EXPECT_TRUE(label != "query" ||
+                    metric.name == "pg_stat_statements_query_id")
+            << metric.name;
+      }
     }
   }
 }
