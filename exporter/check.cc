@@ -24,6 +24,7 @@ class Report {
 
   void Ok(const std::string& what) { out_ << "ok    " << what << '\n'; }
   void Off(const std::string& what) { out_ << "off   " << what << '\n'; }
+  void Absent(const std::string& what) { out_ << "n/a   " << what << '\n'; }
   void Fail(const std::string& what, const std::string& remedy) {
     out_ << "FAIL  " << what << (remedy.empty() ? "" : "; to mend it: ")
          << remedy << '\n';
@@ -100,7 +101,7 @@ void CheckDatabase(const Conninfo& conninfo, Report& report) {
 
 void CheckCollectors(const Conninfo& conninfo, const Options& options,
                      Report& report) {
-  Scraper scraper(conninfo, options.collectors, nullptr);
+  Scraper scraper(conninfo, options.collectors, nullptr, options.scrape);
   scraper.Scrape(pg::Clock::now() + options.http.scrape_timeout);
   std::set<std::string> on;
   for (const auto& collector : scraper.Status().collectors) {
@@ -109,6 +110,8 @@ void CheckCollectors(const Conninfo& conninfo, const Options& options,
       report.Ok(fmt::format(
           "collector {}: {} rows in {:.1f} ms", collector.name, collector.rows,
           std::chrono::duration<double, std::milli>(collector.took).count()));
+    } else if (collector.silent) {
+      report.Absent("collector " + collector.name + ": " + collector.reason);
     } else {
       report.Fail("collector " + collector.name + ": " + collector.reason,
                   collector.remedy);

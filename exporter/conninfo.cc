@@ -147,6 +147,15 @@ void Conninfo::AddPassword(const Environment& environment) {
   }
 }
 
+Conninfo Conninfo::ForDatabase(const std::string& name) const {
+  Conninfo other = *this;
+  std::erase_if(other.parameters_, [](const auto& parameter) {
+    return parameter.first == "dbname";
+  });
+  other.parameters_.emplace_back("dbname", name);
+  return other;
+}
+
 std::string Conninfo::Redact(std::string text) const {
   for (const auto& [keyword, value] : parameters_) {
     if ((keyword != "password" && keyword != "sslpassword") || value.empty()) {

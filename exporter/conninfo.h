@@ -38,6 +38,9 @@ class Conninfo {
   // The variable it came from, for messages: "DATABASE_URL".
   const std::string& source() const { return source_; }
 
+  // The same server, another database.
+  Conninfo ForDatabase(const std::string& name) const;
+
   std::string Redact(std::string text) const;
 
  private:

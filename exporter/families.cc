@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "exporter/families.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <iterator>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -122,6 +125,31 @@ bool Fill(const pg::Result& rows, int row, const Bound& bound,
   return true;
 }
 
+// The sum of the rows that were cut; nullopt where all are NULL.
+std::optional<ClientMetric> Other(const Collector& collector,
+                                  const pg::Result& rows, const Choice& choice,
+                                  const Bound& bound) {
+  std::optional<double> sum;
+  for (const int row : choice.cut) {
+    if (const auto text = rows.Get(row, bound.column)) {
+      sum = sum.value_or(0) + Number(*text);
+    }
+  }
+  if (!sum) return std::nullopt;
+  ClientMetric sample;
+  sample.gauge.value = *sum;
+  for (const auto& label : bound.labels) {
+    const bool same_in_all =
+        collector.scope == Scope::kDatabase && label.name == "datname";
+    sample.label.push_back({label.name, same_in_all ? rows.Text(0, label.column)
+                                        : &label == &bound.labels.back()
+                                            ? "other"
+                                            : ""});
+  }
+  for (const auto& label : bound.metric->labels) sample.label.push_back(label);
+  return sample;
+}
+
 // Families by name, in the order of their first metric.
 struct Families {
   std::vector<MetricFamily> all;
@@ -134,29 +162,11 @@ struct Families {
   }
 };
 
-// Two rows with the same labels would make Prometheus refuse the whole page.
-void RefuseDuplicates(const std::vector<MetricFamily>& families) {
-  for (const auto& family : families) {
-    std::unordered_set<std::string> seen;
-    seen.reserve(family.metric.size());
-    for (const auto& sample : family.metric) {
-      std::string key;
-      for (const auto& label : sample.label) {
-        key.append(label.name).append(1, '\0');
-        key.append(label.value).append(1, '\0');
-      }
-      if (!seen.insert(std::move(key)).second) {
-        throw pg::Error("two rows make the same series of " + family.name, "",
-                        "");
-      }
-    }
-  }
-}
-
 }  // namespace
 
 std::vector<MetricFamily> ToFamilies(const Collector& collector,
-                                     const pg::Result& rows) {
+                                     const pg::Result& rows,
+                                     const Choice& choice) {
   std::vector<Bound> bound;
   for (const auto& metric : collector.metrics) {
     const bool histogram = metric.type == MetricType::Histogram;
@@ -180,7 +190,7 @@ std::vector<MetricFamily> ToFamilies(const Collector& collector,
                         ? families.At(metric.metric->name, *metric.metric)
                         : 0);
   }
-  for (int row = 0; row < rows.rows(); ++row) {
+  for (const int row : choice.kept) {
     for (size_t i = 0; i < bound.size(); ++i) {
       const auto& metric = bound[i];
       ClientMetric sample;
@@ -201,8 +211,63 @@ std::vector<MetricFamily> ToFamilies(const Collector& collector,
       families.all[family].metric.push_back(std::move(sample));
     }
   }
-  RefuseDuplicates(families.all);
+  if (!choice.cut.empty()) {
+    for (size_t i = 0; i < bound.size(); ++i) {
+      if (!bound[i].metric->additive) continue;
+      if (auto other = Other(collector, rows, choice, bound[i])) {
+        families.all[fixed[i]].metric.push_back(std::move(*other));
+      }
+    }
+  }
   return std::move(families.all);
+}
+
+void Merge(std::vector<MetricFamily> more,
+           std::vector<MetricFamily>& families) {
+  for (auto& family : more) {
+    const auto same = std::find_if(
+        families.begin(), families.end(),
+        [&family](const auto& known) { return known.name == family.name; });
+    if (same == families.end()) {
+      families.push_back(std::move(family));
+    } else {
+      same->metric.insert(same->metric.end(),
+                          std::make_move_iterator(family.metric.begin()),
+                          std::make_move_iterator(family.metric.end()));
+    }
+  }
+}
+
+void RefuseDuplicates(const std::vector<MetricFamily>& families) {
+  for (const auto& family : families) {
+    std::unordered_set<std::string> seen;
+    seen.reserve(family.metric.size());
+    for (const auto& sample : family.metric) {
+      std::string key;
+      for (const auto& label : sample.label) {
+        key.append(label.name).append(1, '\0');
+        key.append(label.value).append(1, '\0');
+      }
+      if (!seen.insert(std::move(key)).second) {
+        throw pg::Error("two rows make the same series of " + family.name, "",
+                        "");
+      }
+    }
+  }
+}
+
+size_t SeriesIn(const std::vector<MetricFamily>& families) {
+  size_t series = 0;
+  for (const auto& family : families) {
+    if (family.type != MetricType::Histogram) {
+      series += family.metric.size();
+      continue;
+    }
+    for (const auto& sample : family.metric) {
+      series += sample.histogram.bucket.size() + 2;
+    }
+  }
+  return series;
 }
 
 }  // namespace meshhook

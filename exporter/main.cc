@@ -54,7 +54,7 @@ int Serve(const Conninfo& conninfo, const Options& options) {
   // Two, because a refresh may take long and the fold must not wait for it.
   std::optional<Worker> folder;
   std::optional<Worker> upkeeper;
-  Scraper scraper(conninfo, options.collectors, &interrupt);
+  Scraper scraper(conninfo, options.collectors, &interrupt, options.scrape);
   std::optional<HttpServer> server(std::in_place, options.http, scraper);
   if (options.worker) {
     folder.emplace(conninfo, FoldTasks(), &interrupt);
@@ -102,7 +102,7 @@ int RunMigrate(const Options& options) {
 }
 
 int RunScrape(const Conninfo& conninfo, const Options& options) {
-  Scraper scraper(conninfo, options.collectors, nullptr);
+  Scraper scraper(conninfo, options.collectors, nullptr, options.scrape);
   std::cout << *scraper.Scrape(pg::Clock::now() + options.http.scrape_timeout);
   return scraper.Status().up ? 0 : kNeedsMending;
 }

@@ -76,6 +76,52 @@ CLI::Option* Add(CLI::App& app, const std::string& flag, Value& value,
       ->capture_default_str();
 }
 
+void AddDatabases(CLI::App& app, DatabaseOptions& databases) {
+  app.add_flag("--auto-discover-databases,!--no-auto-discover-databases",
+               databases.discover,
+               "watch the tables of every database of the server that this "
+               "role may connect to (off)")
+      ->envname(EnvironmentName("auto-discover-databases"));
+  const auto add_patterns = [&app](const std::string& flag,
+                                   std::vector<std::string>& patterns,
+                                   const std::string& help) {
+    Add(app, flag, patterns, help)->delimiter(',')->allow_extra_args(false);
+  };
+  add_patterns("include-databases", databases.include,
+               "of those only these: names, or patterns with * and ?; "
+               "repeatable");
+  add_patterns("exclude-databases", databases.exclude,
+               "of those not these; repeatable");
+  Add(app, "databases.max-connections", databases.connections,
+      "most sessions with them at a time")
+      ->check(CLI::Range(1, 100));
+  add_patterns("exclude-schemas", databases.excluded_schemas,
+               "leave out the tables, indexes and sequences of these schemas: "
+               "names, or patterns with * and ?; repeatable");
+}
+
+void AddCollector(CLI::App& app, Collector& collector, bool& enabled) {
+  const std::string flag = "collector." + collector.name;
+  app.add_flag("--" + flag + ",!--no-" + flag, enabled,
+               collector.summary + (collector.on ? "" : " (off)"))
+      ->envname(EnvironmentName(flag))
+      ->group(
+          "Collectors; --no-collector.NAME switches one off, "
+          "--collector.NAME on");
+  const std::string group = "What collectors may be told";
+  if (collector.limit.rows > 0) {
+    Add(app, flag + ".limit", collector.limit.rows,
+        "most of its rows that have series, by " + collector.limit.rank +
+            "; 0: all")
+        ->check(CLI::Range(0, 1'000'000))
+        ->group(group);
+  }
+  for (auto& setting : collector.settings) {
+    Add(app, flag + "." + setting.name, setting.value, setting.help)
+        ->group(group);
+  }
+}
+
 }  // namespace
 
 std::optional<Options> ParseOptions(int argc, const char* const* argv) {
@@ -101,6 +147,12 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
       "shorter")
       ->check(CLI::Range(0.5, 600.0))
       ->check(NumberFault);
+  Add(app, "scrape.max-series", options.scrape.max_series,
+      "most series on a page; what is beyond is dropped and counted, "
+      "MeshHook's "
+      "own last")
+      ->check(CLI::Range(1'000, 10'000'000));
+  AddDatabases(app, options.scrape.databases);
   std::string level = "info";
   Add(app, "log.level", level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
@@ -114,15 +166,9 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
 
   auto collectors = collectors::All();
   std::map<std::string, bool> enabled;
-  for (const auto& collector : collectors) {
-    const std::string flag = "collector." + collector.name;
-    app.add_flag("--" + flag + ",!--no-" + flag,
-                 enabled.emplace(collector.name, collector.on).first->second,
-                 collector.summary + (collector.on ? "" : " (off)"))
-        ->envname(EnvironmentName(flag))
-        ->group(
-            "Collectors; --no-collector.NAME switches one off, "
-            "--collector.NAME on");
+  for (auto& collector : collectors) {
+    AddCollector(app, collector,
+                 enabled.emplace(collector.name, collector.on).first->second);
   }
 
   app.add_subcommand("serve", "serve HTTP and keep the data fresh (default)");

@@ -10,6 +10,7 @@
 #include "exporter/collector.h"
 #include "exporter/http.h"
 #include "exporter/log.h"
+#include "exporter/scraper.h"
 
 namespace meshhook {
 
@@ -20,6 +21,7 @@ struct Options {
   HttpOptions http;
   log::Level log_level = log::Level::kInfo;
   log::Format log_format = log::Format::kLogfmt;
+  ScrapeOptions scrape;
   std::vector<Collector> collectors;  // those that are on
   bool worker = true;
   // migrate

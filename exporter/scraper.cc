@@ -8,52 +8,51 @@
 #include "exporter/log.h"
 #include "exporter/remedy.h"
 #include "exporter/self_metrics.h"
-#include "exporter/statement.h"
 #include "exporter/text_format.h"
 
 namespace meshhook {
 namespace {
 
-using std::chrono::milliseconds;
-
-constexpr milliseconds kMostBackoff{10000};
-constexpr std::chrono::seconds kLearnInterval{60};
-
-constexpr auto kVersionQuery =
-    "SELECT current_setting('server_version_num'), version(), "
-    "current_setting('server_version')";
-constexpr auto kExtensionsQuery =
-    "SELECT extname, quote_ident(nspname) "
-    "FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace";
-
-// Half of what is left for any one query, so that a slow one leaves time for
-// the others, and a tenth for any lock.
-pg::Guard GuardFor(pg::Deadline deadline) {
-  const auto left =
-      std::chrono::duration_cast<milliseconds>(deadline - pg::Clock::now());
-  return {.statement_timeout = std::max(left / 2, milliseconds(50)),
-          .lock_timeout = std::max(left / 10, milliseconds(20))};
-}
-
 double Seconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double>(time).count();
+}
+
+// Names the database where there are several.
+pg::Error InDatabase(const pg::Error& error, const std::string& database,
+                     size_t databases) {
+  if (databases == 1) return error;
+  return {"database " + database + ": " + error.what(), error.sqlstate(),
+          error.hint()};
+}
+
+// Takes whole families' last samples away until no more series are left than
+// that; returns how many it took.
+size_t Cut(std::vector<prometheus::MetricFamily>& families, size_t most) {
+  const size_t all = SeriesIn(families);
+  if (all <= most) return 0;
+  for (auto& family : families) {
+    family.metric.resize(family.metric.size() * most / all);
+  }
+  return all - SeriesIn(families);
 }
 
 }  // namespace
 
 struct Scraper::Run {
   std::string page;
+  size_t series = 0;  // on the page
   ScrapeStatus status;
   std::chrono::nanoseconds took{0};
   const Server* server = nullptr;  // what answered
 };
 
 Scraper::Scraper(Conninfo conninfo, std::vector<Collector> collectors,
-                 const pg::Interrupt* interrupt)
+                 const pg::Interrupt* interrupt, ScrapeOptions options)
     : conninfo_(std::move(conninfo)),
       collectors_(std::move(collectors)),
       interrupt_(interrupt),
-      backoff_(kMostBackoff) {}
+      max_series_(options.max_series),
+      databases_(conninfo_, std::move(options.databases), interrupt) {}
 
 std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
   std::unique_lock lock(mutex_);
@@ -71,7 +70,6 @@ std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
   try {
     page = std::make_shared<const std::string>(Collect(deadline));
   } catch (...) {  // out of memory: those who wait must not wait for ever
-    connection_.reset();
     lock.lock();
     page_.reset();
     busy_ = false;
@@ -130,108 +128,66 @@ std::string Scraper::Collect(pg::Deadline deadline) {
   return std::move(run.page);
 }
 
-void Scraper::Connect(pg::Deadline deadline) {
-  if (backoff_.Waiting(pg::Clock::now()) && unreachable_ &&
-      !HasMoreTime(deadline)) {
-    throw *unreachable_;
-  }
-  connection_ = pg::Connection::Open(conninfo_, deadline, interrupt_);
-  Learn(deadline);
-}
-
-void Scraper::Learn(pg::Deadline deadline) {
-  server_.address = connection_->host() + ":" + connection_->port();
-  server_.database = connection_->database();
-  server_.user = connection_->user();
-  const auto outcomes =
-      connection_->Flight({{kVersionQuery, {}}, {kExtensionsQuery, {}}},
-                          GuardFor(deadline), deadline);
-  const auto& version = outcomes[0].rows();
-  server_.version = std::stoi(version.Text(0, 0));
-  server_.full_version = version.Text(0, 1);
-  // Debian adds its own name behind the number.
-  server_.short_version =
-      version.Text(0, 2).substr(0, version.Text(0, 2).find(' '));
-  server_.extension_schemas.clear();
-  const auto& extensions = outcomes[1].rows();
-  for (int row = 0; row < extensions.rows(); ++row) {
-    server_.extension_schemas[extensions.Text(row, 0)] =
-        extensions.Text(row, 1);
-  }
-  learned_at_ = pg::Clock::now();
-  missing_.clear();
-}
-
 void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
-  const bool kept = connection_ && connection_->open();
-  try {
-    CollectOnce(deadline, run);
-  } catch (const pg::Error&) {
-    // A kept session that a pooler or an administrator has ended since is no
-    // outage if a new one answers.
-    if (!kept || connection_->open() || pg::Clock::now() >= deadline) throw;
-    CollectOnce(deadline, run);
-  }
-  run.server = &server_;
-  NoteReached();
+  auto parts = databases_.Ask(collectors_, deadline, HasMoreTime(deadline));
+  run.server = &parts[0].session->server();
+  run.status.server =
+      run.server->address + ", PostgreSQL " + run.server->short_version;
+  NoteReached(*run.server);
+  for (size_t i = 0; i < collectors_.size(); ++i) Note(run, i, parts);
 }
 
-void Scraper::CollectOnce(pg::Deadline deadline, Run& run) {
-  if (!connection_ || !connection_->open()) {
-    Connect(deadline);
-  } else if (pg::Clock::now() - learned_at_ > kLearnInterval) {
-    Learn(deadline);
-  }
-  run.status.server = server_.address + ", PostgreSQL " + server_.short_version;
-
-  std::vector<pg::Query> queries;
-  std::vector<size_t> asked;
-  for (size_t i = 0; i < collectors_.size(); ++i) {
-    const Collector& collector = collectors_[i];
-    if (server_.version < collector.min_server_version) {
-      missing_.insert_or_assign(
-          collector.name,
-          pg::Error("it needs PostgreSQL " +
-                        std::to_string(collector.min_server_version / 10000),
-                    "", "switch off with --no-collector." + collector.name));
-    }
-    std::optional<pg::Query> query;
-    try {
-      query = StatementFor(collector, server_, "^$");
-    } catch (const pg::Error& error) {
-      missing_.insert_or_assign(collector.name, error);
-    }
-    if (const auto known = missing_.find(collector.name);
-        known != missing_.end()) {
-      NoteFailure(run.status.collectors[i], known->second);
-      continue;
-    }
-    queries.push_back(std::move(*query));
-    asked.push_back(i);
-  }
-  // Something must be asked, or a dead session would pass for a live one.
-  if (queries.empty()) queries.push_back({"SELECT", {}});
-  const auto outcomes =
-      connection_->Flight(queries, GuardFor(deadline), deadline);
-  for (size_t i = 0; i < asked.size(); ++i) Note(run, asked[i], outcomes[i]);
-}
-
-void Scraper::Note(Run& run, size_t index, const pg::Outcome& outcome) {
+void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
+  const auto& collector = collectors_[index];
   auto& status = run.status.collectors[index];
-  status.took = outcome.took;
+  std::vector<prometheus::MetricFamily> families;
+  std::optional<pg::Error> failure;
+  std::string absent;
+  for (auto& part : parts) {
+    const auto found = part.answers.find(index);
+    if (found == part.answers.end()) continue;
+    // Its rows are freed as soon as they are samples.
+    const auto answer = std::move(found->second);
+    status.took += answer.took;
+    try {
+      if (const auto* error = std::get_if<pg::Error>(&answer.value)) {
+        if (!answer.silent) throw *error;
+        absent = error->what();
+        continue;
+      }
+      const auto& rows = std::get<pg::Result>(answer.value);
+      auto choice = part.session->Choose(collector, rows);
+      auto samples = ToFamilies(collector, rows, choice);
+      status.dropped +=
+          static_cast<size_t>(choice.cut_rows) * collector.metrics.size();
+      Merge(std::move(samples), families);
+      status.rows += static_cast<int>(choice.kept.size());
+      status.success = true;
+    } catch (const pg::Error& error) {
+      if (!failure) failure = InDatabase(error, part.database, parts.size());
+    }
+  }
   try {
-    const auto& rows = outcome.rows();
-    AppendText(ToFamilies(collectors_[index], rows), run.page);
-    status.rows = rows.rows();
-    status.success = true;
-    logged_.erase(status.name);
+    RefuseDuplicates(families);
   } catch (const pg::Error& error) {
-    if (IsMissing(error)) missing_.insert_or_assign(status.name, error);
-    NoteFailure(status, error);
+    failure = error;
+    families.clear();
+  }
+  status.dropped += Cut(families, max_series_ - run.series);
+  run.series += SeriesIn(families);
+  AppendText(families, run.page);
+
+  if (failure) {
+    NoteFailure(status, *failure);
+  } else if (status.success) {
+    logged_.erase(status.name);
+  } else {
+    NoteSilence(status, absent);
   }
 }
 
 void Scraper::NoteFailure(CollectorStatus& status, const pg::Error& error) {
+  status.success = false;
   status.reason = conninfo_.Redact(error.what());
   status.remedy = RemedyFor(error);
   if (auto& last = logged_[status.name]; last != status.reason) {
@@ -243,21 +199,27 @@ void Scraper::NoteFailure(CollectorStatus& status, const pg::Error& error) {
   }
 }
 
-void Scraper::NoteReached() {
-  backoff_.Succeeded();
-  unreachable_.reset();
+void Scraper::NoteSilence(CollectorStatus& status, const std::string& absent) {
+  status.silent = true;
+  status.reason = absent;
+  if (auto& last = logged_[status.name]; last != absent) {
+    last = absent;
+    log::Info("collector has nothing to read",
+              {{"collector", status.name}, {"reason", absent}});
+  }
+}
+
+void Scraper::NoteReached(const Server& server) {
+  unreachable_.clear();
   if (std::exchange(reached_, true)) return;
-  log::Info("connected to the database", {{"server", server_.address},
-                                          {"database", server_.database},
-                                          {"user", server_.user},
-                                          {"version", server_.short_version}});
+  log::Info("connected to the database", {{"server", server.address},
+                                          {"database", server.database},
+                                          {"user", server.user},
+                                          {"version", server.short_version}});
 }
 
 void Scraper::NoteUnreachable(const pg::Error& error, Run& run) {
-  connection_.reset();
   reached_ = false;
-  const auto now = pg::Clock::now();
-  if (!backoff_.Waiting(now)) backoff_.Failed(now);
   run.status.reason = conninfo_.Redact(error.what());
   run.status.remedy = RemedyFor(error);
   for (auto& collector : run.status.collectors) {
@@ -267,19 +229,22 @@ void Scraper::NoteUnreachable(const pg::Error& error, Run& run) {
   }
   // Cut short by the program's own end it says nothing of the database.
   if (interrupt_ != nullptr && interrupt_->fired()) return;
-  if (!unreachable_ || std::string(unreachable_->what()) != error.what()) {
+  if (unreachable_ != error.what()) {
     log::Error("the database cannot be reached",
                {{"source", conninfo_.source()},
                 {"reason", run.status.reason},
                 {"remedy", run.status.remedy}});
   }
-  unreachable_ = error;
+  unreachable_ = error.what();
 }
 
 void Scraper::AppendSelf(const Run& run, std::string& page) const {
   SelfSamples self;
   bool all_succeeded = run.server != nullptr;
   for (const auto& collector : run.status.collectors) {
+    self.Add("meshhook_exporter_series_dropped",
+             static_cast<double>(collector.dropped), {collector.name});
+    if (collector.silent) continue;
     self.Add("pg_scrape_collector_duration_seconds", Seconds(collector.took),
              {collector.name});
     self.Add("pg_scrape_collector_success", collector.success ? 1 : 0,

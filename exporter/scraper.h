@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The scrape engine: runs every collector over one kept connection, in one
-// round trip, and writes the page.
+// The scrape engine: runs every collector, in one round trip a database, and
+// writes the page.
 #pragma once
 
 #include <atomic>
@@ -13,11 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "exporter/backoff.h"
 #include "exporter/collector.h"
 #include "exporter/conninfo.h"
+#include "exporter/databases.h"
 #include "exporter/pg.h"
-#include "exporter/server.h"
 
 namespace meshhook {
 
@@ -25,10 +24,12 @@ namespace meshhook {
 struct CollectorStatus {
   std::string name;
   bool success = false;
+  bool silent = false;      // there is nothing to read: no failure
   std::string reason = {};  // why not; "" on success
   std::string remedy = {};
-  std::chrono::nanoseconds took{0};
+  std::chrono::nanoseconds took{0};  // in all databases
   int rows = 0;
+  size_t dropped = 0;  // series, by its limit or the budget
 };
 
 struct ScrapeStatus {
@@ -40,12 +41,17 @@ struct ScrapeStatus {
   std::vector<CollectorStatus> collectors;
 };
 
+struct ScrapeOptions {
+  DatabaseOptions databases = {};
+  size_t max_series = 250'000;  // on a page; the collectors' order decides
+};
+
 // Thread-safe. Scrapes that come while one is under way share its page, unless
 // it had too little time and they have more.
 class Scraper {
  public:
   Scraper(Conninfo conninfo, std::vector<Collector> collectors,
-          const pg::Interrupt* interrupt);
+          const pg::Interrupt* interrupt, ScrapeOptions options = {});
 
   // The page in the text format. Always gives one, by about the deadline unless
   // a resolver holds it up: with what the database answered until then, or
@@ -58,8 +64,6 @@ class Scraper {
  private:
   struct Run;  // one scrape under way
 
-  void Connect(pg::Deadline deadline);
-  void Learn(pg::Deadline deadline);
   std::string Collect(pg::Deadline deadline);
   // Whether the last scrape was cut short, and one until that deadline would
   // have longer.
@@ -69,16 +73,18 @@ class Scraper {
   // says as it was last known.
   std::shared_ptr<const std::string> Unanswered() const;
   void CollectAll(pg::Deadline deadline, Run& run);
-  void CollectOnce(pg::Deadline deadline, Run& run);
-  void NoteReached();
-  void Note(Run& run, size_t index, const pg::Outcome& outcome);
+  // The samples of one collector, of all databases.
+  void Note(Run& run, size_t index, std::vector<Part>& parts);
   void NoteFailure(CollectorStatus& status, const pg::Error& error);
+  void NoteSilence(CollectorStatus& status, const std::string& absent);
+  void NoteReached(const Server& server);
   void NoteUnreachable(const pg::Error& error, Run& run);
   void AppendSelf(const Run& run, std::string& page) const;
 
   const Conninfo conninfo_;
   const std::vector<Collector> collectors_;
   const pg::Interrupt* const interrupt_;
+  const size_t max_series_;
 
   // Guards the sharing of pages; never held while the database is asked.
   mutable std::mutex mutex_;
@@ -90,15 +96,9 @@ class Scraper {
   ScrapeStatus status_;
 
   // Touched only by the one thread that collects.
-  std::optional<pg::Connection> connection_;
-  Backoff backoff_;
-  bool reached_ = false;  // as was logged
-  std::optional<pg::Error> unreachable_;
-  Server server_;
-  pg::Clock::time_point learned_at_{};
-  // Collectors that cannot work until the database changes; asked again when
-  // the server is looked at anew.
-  std::map<std::string, pg::Error> missing_;
+  Databases databases_;
+  bool reached_ = false;                       // as was logged
+  std::string unreachable_;                    // as was logged
   std::map<std::string, std::string> logged_;  // collector → reason
 
   std::atomic<std::uint64_t> scrapes_{0};

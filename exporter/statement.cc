@@ -71,28 +71,24 @@ std::vector<std::string> LabelColumns(const Collector& collector) {
 
 // The rows that may stay, and one for all others.
 std::string Limited(const Collector& collector, const std::string& query) {
-  std::string ranked = "SELECT row_number() OVER (ORDER BY " +
-                       Quoted(collector.limit.rank) + " DESC NULLS LAST";
-  std::string kept = "SELECT place AS " + Quoted(kRankColumn) + ", 1 AS " +
-                     Quoted(kRowsColumn);
+  const std::string rank = Quoted(kRankColumn);
+  std::string order = Quoted(collector.limit.rank) + " DESC NULLS LAST";
+  std::string kept = "SELECT " + rank + ", 1 AS " + Quoted(kRowsColumn);
   std::string rest = "SELECT NULL, count(*)";
   for (const auto& label : LabelColumns(collector)) {
-    ranked += ", " + Quoted(label);
+    order += ", " + Quoted(label);
     kept += ", " + Quoted(label) + "::text";
-    rest += label == "datname" && collector.scope == Scope::kDatabase
-                ? ", current_database()::text"
-            : label == collector.labels.back() ? ", 'other'"
-                                               : ", ''";
+    rest += ", NULL";
   }
   for (const auto& [column, additive] : ValueColumns(collector)) {
     kept += ", " + Quoted(column);
     rest += additive ? ", sum(" + Quoted(column) + ")" : ", NULL";
   }
   const auto most = std::to_string(collector.limit.rows * 3L / 2);
-  return "WITH ranked AS MATERIALIZED (" + ranked + ") AS place, * FROM (" +
-         query + "\n) AS rows)\n" + kept +
-         " FROM ranked WHERE place <= " + most + "\nUNION ALL\n" + rest +
-         " FROM ranked WHERE place > " + most +
+  return "WITH ranked AS MATERIALIZED (SELECT row_number() OVER (ORDER BY " +
+         order + ") AS " + rank + ", * FROM (" + query + "\n) AS rows)\n" +
+         kept + " FROM ranked WHERE " + rank + " <= " + most + "\nUNION ALL\n" +
+         rest + " FROM ranked WHERE " + rank + " > " + most +
          " HAVING count(*) > 0\nORDER BY 1 NULLS LAST";
 }
 

@@ -64,8 +64,13 @@ std::string Row(const CollectorStatus& collector) {
   return fmt::format(
       "<tr><td>{}</td><td class=\"{}\">{}</td><td class=\"number\">{:.1f}</td>"
       "<td class=\"number\">{}</td><td>{}{}{}</td></tr>\n",
-      Escaped(collector.name), collector.success ? "ok" : "bad",
-      collector.success ? "ok" : "failed",
+      Escaped(collector.name),
+      collector.success  ? "ok"
+      : collector.silent ? "silent"
+                         : "bad",
+      collector.success  ? "ok"
+      : collector.silent ? "nothing to read"
+                         : "failed",
       std::chrono::duration<double, std::milli>(collector.took).count(),
       collector.rows, Escaped(collector.reason),
       collector.remedy.empty() ? "" : " — ", Escaped(collector.remedy));

@@ -7,33 +7,24 @@
 #include <cmath>
 #include <optional>
 
+#include "tests/support/rows.h"
+
 namespace {
 
 using meshhook::Collector;
 using meshhook::Metric;
-using meshhook::ToFamilies;
 using meshhook::pg::Error;
 using meshhook::pg::Result;
 using prometheus::MetricType;
+using test::Row;
+using test::Rows;
 
-using Row = std::vector<std::optional<std::string>>;
-
-Result Rows(std::vector<std::string> columns, const std::vector<Row>& rows) {
-  PGresult* result = PQmakeEmptyPGresult(nullptr, PGRES_TUPLES_OK);
-  std::vector<PGresAttDesc> attributes(columns.size());
-  for (size_t i = 0; i < columns.size(); ++i) {
-    attributes[i].name = columns[i].data();
-  }
-  PQsetResultAttrs(result, static_cast<int>(columns.size()), attributes.data());
-  for (size_t row = 0; row < rows.size(); ++row) {
-    for (size_t column = 0; column < columns.size(); ++column) {
-      auto value = rows[row][column];
-      PQsetvalue(result, static_cast<int>(row), static_cast<int>(column),
-                 value ? value->data() : nullptr,
-                 value ? static_cast<int>(value->size()) : -1);
-    }
-  }
-  return Result(result);
+// Of all rows.
+std::vector<prometheus::MetricFamily> ToFamilies(const Collector& collector,
+                                                 const Result& rows) {
+  auto families = meshhook::ToFamilies(collector, rows, meshhook::All(rows));
+  meshhook::RefuseDuplicates(families);
+  return families;
 }
 
 Collector Of(std::vector<Metric> metrics,
@@ -242,6 +233,28 @@ TEST_F(Histogram, IsRefusedWhereACountIsNone) {
               "a histogram's count is no count")
         << count;
   }
+}
+
+TEST_F(Histogram, CountsAsASeriesABucketAndTwo) {
+  EXPECT_EQ(meshhook::SeriesIn(ToFamilies(
+                collector_, OneRow({"{1,3,4}", "{0.1,30}", "12.5"}))),
+            5u);
+  EXPECT_EQ(meshhook::SeriesIn(ToFamilies(
+                Of({Gauge()}), Rows({"l", "v"}, {{"a", "1"}, {"b", "2"}}))),
+            2u);
+}
+
+TEST(Merge, MakesOneFamilyOfWhatSeveralDatabasesHave) {
+  const auto in = [](const std::string& database) {
+    return ToFamilies(Of({Gauge()}), Rows({"l", "v"}, {{database, "1"}}));
+  };
+  auto families = in("a");
+  meshhook::Merge(in("b"), families);
+  ASSERT_EQ(families.size(), 1u);
+  ASSERT_EQ(families[0].metric.size(), 2u);
+  EXPECT_EQ(families[0].metric[1].label[0].value, "b");
+  meshhook::Merge(in("b"), families);
+  EXPECT_THROW(meshhook::RefuseDuplicates(families), Error);
 }
 
 }  // namespace

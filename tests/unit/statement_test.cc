@@ -86,14 +86,14 @@ TEST(Statement, PutsItsLimitAroundTheQuery) {
   EXPECT_EQ(
       StatementFor(collector, Of(150000), "").sql,
       "WITH ranked AS MATERIALIZED (SELECT row_number() OVER (ORDER BY "
-      "\"size\" DESC NULLS LAST, \"a\", \"b\") AS place, * FROM (SELECT 1\n) "
-      "AS rows)\n"
-      "SELECT place AS \"meshhook rank\", 1 AS \"meshhook rows\", "
+      "\"size\" DESC NULLS LAST, \"a\", \"b\") AS \"meshhook rank\", * "
+      "FROM (SELECT 1\n) AS rows)\n"
+      "SELECT \"meshhook rank\", 1 AS \"meshhook rows\", "
       "\"a\"::text, \"b\"::text, \"calls\", \"size\" FROM ranked "
-      "WHERE place <= 15\n"
+      "WHERE \"meshhook rank\" <= 15\n"
       "UNION ALL\n"
-      "SELECT NULL, count(*), '', 'other', NULL, sum(\"size\") FROM ranked "
-      "WHERE place > 15 HAVING count(*) > 0\n"
+      "SELECT NULL, count(*), NULL, NULL, NULL, sum(\"size\") FROM ranked "
+      "WHERE \"meshhook rank\" > 15 HAVING count(*) > 0\n"
       "ORDER BY 1 NULLS LAST");
 }
 
