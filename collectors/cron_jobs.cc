@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// pg_cron's jobs: whether they run, and how that ends. It shows a role its own
-// jobs alone; these are those of the role that ran `migrate`.
+// pg_cron's jobs: whether they run, and how that ends. Those of the role that
+// ran `migrate`, as pg_cron shows a role its own alone, and all of them where
+// that role bypasses row security.
 #include "collectors/all.h"
 #include "collectors/metric.h"
 

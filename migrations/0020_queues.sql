@@ -8,18 +8,6 @@
 -- have the types they should: a type of somebody else's, or a view, would run
 -- that one's code here.
 
--- Rows of a table, or of its partitions, as the server estimates them.
-CREATE FUNCTION metrics.estimated_rows(relation oid) RETURNS float8
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT sum(CASE WHEN reltuples < 0 THEN pg_stat_get_live_tuples(oid)
-                    ELSE reltuples END)
-    FROM pg_class
-    WHERE relkind = 'r'
-      AND (oid = relation
-           OR oid IN (SELECT inhrelid FROM pg_inherits
-                      WHERE inhparent = relation))
-$$;
-
 -- Whether somebody has a table, a partition or an index of it to himself, or
 -- waits for that: who reads it then would wait as well.
 CREATE FUNCTION metrics.is_locked(relation oid) RETURNS boolean
@@ -38,20 +26,6 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
                              UNION ALL
                              SELECT indexrelid FROM pg_index
                              WHERE indrelid IN (SELECT oid FROM tables)))
-$$;
-
--- Whether it is a table that has these columns with these types.
-CREATE FUNCTION metrics.has_columns(
-    relation oid, names text[], types regtype[])
-RETURNS boolean LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp AS $$
-    SELECT relkind IN ('r', 'p')
-           AND (SELECT count(*)
-                FROM unnest(names, types) AS wanted (name, type)
-                JOIN pg_attribute ON attrelid = relation AND attname = name
-                     AND atttypid = type AND NOT attisdropped)
-               = cardinality(names)
-    FROM pg_class WHERE oid = relation
 $$;
 
 -- pgmq's queues, the 100 with the most messages. Of each it counts up to `most`
@@ -73,11 +47,23 @@ DECLARE
     queue   record;
     counted bigint := 0;
     moment  timestamptz;
+    some_locked boolean := EXISTS (SELECT FROM pg_locks
+                                   WHERE mode = 'AccessExclusiveLock'
+                                     AND locktype = 'relation');
 BEGIN
     most := greatest(least(coalesce(most, 100000), 100000), 1);
     FOR queue IN
+        WITH estimates AS MATERIALIZED (  -- of partitions together
+            SELECT coalesce(inhparent, oid) AS oid,
+                   sum(CASE WHEN reltuples < 0
+                            THEN pg_stat_get_live_tuples(oid)
+                            ELSE reltuples END) AS row_count
+            FROM pg_class LEFT JOIN pg_inherits ON inhrelid = oid
+            WHERE relnamespace = 'pgmq'::regnamespace AND relkind = 'r'
+            GROUP BY 1
+        )
         SELECT m.queue_name::text AS name, q.oid, q.relname,
-               metrics.estimated_rows(a.oid) AS archived,
+               archived.row_count AS archived,
                (SELECT 'ORDER BY ' || quote_ident(min(attname::text))
                 FROM pg_index JOIN pg_attribute AS c
                      ON c.attrelid = q.oid AND attnum = indkey[0]
@@ -88,17 +74,24 @@ BEGIN
             ON q.relname IN ('q_' || m.queue_name,
                              lower('q_' || m.queue_name))
             AND q.relnamespace = 'pgmq'::regnamespace
+        LEFT JOIN estimates AS waiting ON waiting.oid = q.oid
         LEFT JOIN pg_class AS a
             ON a.relname = 'a' || substr(q.relname, 2)
             AND a.relnamespace = q.relnamespace
-        WHERE metrics.has_columns(
-                  q.oid, '{msg_id,read_ct,enqueued_at,vt}',
-                  '{bigint,int,timestamptz,timestamptz}')
+        LEFT JOIN estimates AS archived ON archived.oid = a.oid
+        WHERE q.relkind IN ('r', 'p')
+          AND (SELECT count(*) FROM pg_attribute
+               WHERE attrelid = q.oid
+                 AND (attname, atttypid) IN (
+                     ('msg_id', 'bigint'::regtype),
+                     ('read_ct', 'int'::regtype),
+                     ('enqueued_at', 'timestamptz'::regtype),
+                     ('vt', 'timestamptz'::regtype))) = 4
           -- A standby has nothing of these.
           AND (q.relpersistence <> 'u' OR NOT pg_is_in_recovery())
-        ORDER BY metrics.estimated_rows(q.oid) DESC, m.queue_name LIMIT 100
+        ORDER BY waiting.row_count DESC NULLS LAST, m.queue_name LIMIT 100
     LOOP
-        CONTINUE WHEN metrics.is_locked(queue.oid);
+        CONTINUE WHEN some_locked AND metrics.is_locked(queue.oid);
         moment := clock_timestamp();  -- what was sent just now is not delayed
         BEGIN
             EXECUTE format($sql$
@@ -145,15 +138,17 @@ DECLARE
                          AND relnamespace = to_regnamespace('pgboss'));
     created_on text;  -- version 10 renamed it
 BEGIN
-    SELECT attname INTO created_on
-    FROM unnest('{created_on,createdon}'::text[]) AS attname
-    WHERE metrics.has_columns(job, ARRAY['name', attname],
-                              '{text,timestamptz}');
-    IF created_on IS NULL OR metrics.is_locked(job)
-       OR NOT EXISTS (SELECT FROM pg_attribute
-                      JOIN pg_type AS t ON t.oid = atttypid
-                      WHERE attrelid = job AND attname = 'state'
-                        AND typtype = 'e') THEN
+    SELECT c.attname INTO created_on
+    FROM pg_class AS r
+    JOIN pg_attribute AS n ON n.attrelid = r.oid AND n.attname = 'name'
+    JOIN pg_attribute AS s ON s.attrelid = r.oid AND s.attname = 'state'
+    JOIN pg_type AS t ON t.oid = s.atttypid
+    JOIN pg_attribute AS c ON c.attrelid = r.oid
+        AND c.attname IN ('created_on', 'createdon')
+    WHERE r.oid = job AND relkind IN ('r', 'p') AND typtype = 'e'
+      AND n.atttypid = 'text'::regtype
+      AND c.atttypid = 'timestamptz'::regtype;
+    IF created_on IS NULL OR metrics.is_locked(job) THEN
         RETURN;
     END IF;
     RETURN QUERY EXECUTE format($sql$
@@ -182,7 +177,7 @@ END $$;
 
 -- pg_cron's first 100 jobs, and how they did among the last 20,000 runs, as
 -- there is no index to find the others by. pg_cron shows a role its own jobs,
--- which here are those of this function's owner.
+-- unless it bypasses row security; here the role is this function's owner.
 CREATE FUNCTION metrics.cron_jobs()
 RETURNS TABLE (jobid bigint, jobname text, active boolean,
                last_start timestamptz, last_succeeded boolean,
@@ -282,8 +277,7 @@ BEGIN
         FROM pg_proc AS p,
              aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a
         WHERE pronamespace = 'metrics'::regnamespace AND grantee <> proowner
-          AND proname IN ('estimated_rows', 'is_locked', 'has_columns',
-                          'queues', 'boss_jobs', 'cron_jobs',
+          AND proname IN ('is_locked', 'queues', 'boss_jobs', 'cron_jobs',
                           'queue_settings', 'job_totals')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', held.function,
