@@ -57,6 +57,29 @@ Collector Roles();
 Collector Settings();
 Collector Postmaster();
 
+// What PostgreSQL does, beyond that: the server as a whole.
+Collector Blocking();
+Collector LockWaits();
+Collector WaitEvents();
+Collector Transactions();
+Collector XminHorizon();
+Collector PreparedTransactions();
+Collector ClientEncryption();
+Collector ConnectionLimits();
+Collector DatabaseIds();
+Collector Replicas();
+Collector Standby();
+Collector Slots();
+Collector LogicalDecoding();
+Collector Subscriptions();
+Collector SubscriptionErrors();
+Collector StatIo();
+Collector StatWal();
+Collector Slru();
+Collector Progress();
+Collector PendingRestart();
+Collector Extensions();
+
 inline std::vector<Collector> All() {
   return {WorkflowRuns(),
           WorkflowWindows(),
@@ -101,7 +124,28 @@ inline std::vector<Collector> All() {
           BuffercacheSummary(),
           Roles(),
           Settings(),
-          Postmaster()};
+          Postmaster(),
+          Blocking(),
+          LockWaits(),
+          WaitEvents(),
+          Transactions(),
+          XminHorizon(),
+          PreparedTransactions(),
+          ClientEncryption(),
+          ConnectionLimits(),
+          DatabaseIds(),
+          Replicas(),
+          Standby(),
+          Slots(),
+          LogicalDecoding(),
+          Subscriptions(),
+          SubscriptionErrors(),
+          StatIo(),
+          StatWal(),
+          Slru(),
+          Progress(),
+          PendingRestart(),
+          Extensions()};
 }
 
 }  // namespace meshhook::collectors

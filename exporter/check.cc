@@ -3,10 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <set>
-
-#include "collectors/all.h"
 #include "exporter/migrations.h"
 #include "exporter/remedy.h"
 #include "exporter/scraper.h"
@@ -24,6 +20,7 @@ class Report {
 
   void Ok(const std::string& what) { out_ << "ok    " << what << '\n'; }
   void Off(const std::string& what) { out_ << "off   " << what << '\n'; }
+  void Hint(const std::string& what) { out_ << "hint  " << what << '\n'; }
   void Absent(const std::string& what) { out_ << "n/a   " << what << '\n'; }
   void Fail(const std::string& what, const std::string& remedy) {
     out_ << "FAIL  " << what << (remedy.empty() ? "" : "; to mend it: ")
@@ -103,9 +100,7 @@ void CheckCollectors(const Conninfo& conninfo, const Options& options,
                      Report& report) {
   Scraper scraper(conninfo, options.collectors, nullptr, options.scrape);
   scraper.Scrape(pg::Clock::now() + options.http.scrape_timeout);
-  std::set<std::string> on;
   for (const auto& collector : scraper.Status().collectors) {
-    on.insert(collector.name);
     if (collector.success) {
       report.Ok(fmt::format(
           "collector {}: {} rows in {:.1f} ms", collector.name, collector.rows,
@@ -117,11 +112,14 @@ void CheckCollectors(const Conninfo& conninfo, const Options& options,
                   collector.remedy);
     }
   }
-  for (const auto& collector : collectors::All()) {
-    if (!on.contains(collector.name)) {
-      report.Off("collector " + collector.name + ": switched off");
-    }
+  for (const auto& collector : options.off) {
+    report.Off("collector " + collector.name + ": switched off; --collector." +
+               collector.name + " switches it on");
   }
+  for (const auto& fault : options.skipped) {
+    report.Fail("skipped: " + Text(fault), "");
+  }
+  for (const auto& advice : options.advice) report.Hint(Text(advice));
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "exporter/text_format.h"
+
 namespace meshhook {
 namespace {
 
@@ -157,7 +159,12 @@ struct Families {
 
   size_t At(const std::string& name, const Metric& metric) {
     const auto [place, added] = by_name.emplace(name, all.size());
-    if (added) all.push_back({name, metric.help, metric.type, {}});
+    if (!added) return place->second;
+    // Prometheus would refuse the whole page for one that it does not take.
+    if (!IsMetricName(name)) {
+      throw pg::Error("not a name for a metric: \"" + name + "\"", "", "");
+    }
+    all.push_back({name, metric.help, metric.type, {}});
     return place->second;
   }
 };

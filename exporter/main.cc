@@ -9,7 +9,9 @@
 
 #include "collectors/all.h"
 #include "exporter/check.h"
+#include "exporter/custom_collectors.h"
 #include "exporter/errors.h"
+#include "exporter/explain.h"
 #include "exporter/http.h"
 #include "exporter/log.h"
 #include "exporter/migrations.h"
@@ -44,7 +46,50 @@ sigset_t AwaitedSignals() {
   return signals;
 }
 
-int Serve(const Conninfo& conninfo, const Options& options) {
+// As main() got it.
+struct CommandLine {
+  int count;
+  const char* const* words;
+};
+
+void LogFault(log::Level level, const char* message, const FileFault& fault) {
+  const auto write = level == log::Level::kError ? log::Error : log::Warn;
+  write(message, {{"file", fault.file},
+                  {"line", fault.line == 0 ? "" : std::to_string(fault.line)},
+                  {"reason", fault.what},
+                  {"remedy", fault.remedy}});
+}
+
+void LogFiles(const Options& options) {
+  for (const auto& fault : options.skipped) {
+    LogFault(log::Level::kWarn, "custom collector skipped", fault);
+  }
+  for (const auto& advice : options.advice) {
+    LogFault(log::Level::kWarn, "custom collector can be better", advice);
+  }
+}
+
+// What a start with the same command line would run, the scraper runs from the
+// next scrape on; where it would refuse to start, all stays as it is.
+void Reload(const CommandLine& command_line, Scraper& scraper) {
+  constexpr auto kKept = "not reloaded; the collectors stay as they were";
+  try {
+    auto options = ParseOptions(command_line.count, command_line.words);
+    LogFiles(*options);
+    const size_t count = options->collectors.size();
+    scraper.Replace(std::move(options->collectors));
+    log::Info("collectors reloaded", {{"on", std::to_string(count)}});
+  } catch (const InvalidCollectors& error) {
+    for (const auto& fault : error.faults()) {
+      LogFault(log::Level::kError, kKept, fault);
+    }
+  } catch (const UsageError& error) {
+    log::Error(kKept, {{"reason", error.what()}, {"remedy", error.remedy()}});
+  }
+}
+
+int Serve(const Conninfo& conninfo, const Options& options,
+          const CommandLine& command_line) {
   // Blocked in every thread, so that only the wait below takes them.
   const sigset_t signals = AwaitedSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -69,8 +114,12 @@ int Serve(const Conninfo& conninfo, const Options& options) {
 
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
-    log::Warn("nothing is reloaded; restart to change settings",
-              {{"signal", "SIGHUP"}});
+    if (options.collector_files.empty()) {
+      log::Warn("nothing is reloaded; restart to change settings",
+                {{"signal", "SIGHUP"}});
+    } else {
+      Reload(command_line, scraper);
+    }
   }
   log::Info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
   server->AwaitIdle(pg::Clock::now() + kLastScrape);
@@ -107,24 +156,46 @@ int RunScrape(const Conninfo& conninfo, const Options& options) {
   return scraper.Status().up ? 0 : kNeedsMending;
 }
 
-int Run(const Options& options) {
+int RunMetrics(const Options& options) {
+  auto collectors = collectors::All();
+  const auto add = [&collectors](const std::vector<Collector>& more) {
+    for (const auto& collector : more) {
+      const auto known = std::find_if(
+          collectors.begin(), collectors.end(),
+          [&](const auto& one) { return one.name == collector.name; });
+      if (known == collectors.end()) collectors.push_back(collector);
+    }
+  };
+  add(options.collectors);
+  add(options.off);
+  std::cout << MetricsReference(collectors);
+  return 0;
+}
+
+int Run(const Options& options, const CommandLine& command_line) {
+  LogFiles(options);
   switch (options.command) {
     case Command::kMetrics:
-      std::cout << MetricsReference(collectors::All());
-      return 0;
+      return RunMetrics(options);
     case Command::kMigrate:
       return RunMigrate(options);
     case Command::kServe:
     case Command::kCheck:
     case Command::kScrape:
+    case Command::kExplain:
       break;
   }
   const auto conninfo = Conninfo::FromEnvironment(ProcessEnvironment());
   if (options.command == Command::kCheck) {
     return Check(conninfo, options, std::cout) ? 0 : kNeedsMending;
   }
-  return options.command == Command::kScrape ? RunScrape(conninfo, options)
-                                             : Serve(conninfo, options);
+  if (options.command == Command::kExplain) {
+    Explain(conninfo, options, std::cout);
+    return 0;
+  }
+  return options.command == Command::kScrape
+             ? RunScrape(conninfo, options)
+             : Serve(conninfo, options, command_line);
 }
 
 int Complain(const std::string& what, const std::string& remedy) {
@@ -157,7 +228,10 @@ int main(int argc, char** argv) {
     meshhook::log::Configure(
         quiet ? meshhook::log::Level::kError : options->log_level,
         options->log_format);
-    return meshhook::Flushed(meshhook::Run(*options));
+    return meshhook::Flushed(meshhook::Run(*options, {argc, argv}));
+  } catch (const meshhook::InvalidCollectors& error) {
+    for (const auto& fault : error.faults()) Complain(Text(fault), "");
+    return meshhook::kNeedsMending;
   } catch (const meshhook::UsageError& error) {
     return Complain(error.what(), error.remedy());
   } catch (const meshhook::pg::Error& error) {

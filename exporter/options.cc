@@ -5,9 +5,11 @@
 #include <cmath>
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <map>
 
 #include "collectors/all.h"
+#include "exporter/custom_collectors.h"
 #include "exporter/errors.h"
 #include "exporter/version.h"
 
@@ -129,6 +131,49 @@ void AddCollector(CLI::App& app, Collector& collector, bool& enabled) {
   }
 }
 
+struct CollectorFiles {
+  std::vector<std::string> files = {};
+  bool skip_invalid = false;
+};
+
+void AddCollectorFiles(CLI::App& app, CollectorFiles& collectors) {
+  Add(app, "collectors.file", collectors.files,
+      "YAML with collectors of your own; repeatable, read again on SIGHUP")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_flag("--collectors.skip-invalid", collectors.skip_invalid,
+               "leave out what is wrong in them, and say so in the log")
+      ->envname(EnvironmentName("collectors.skip-invalid"));
+}
+
+// The files say what collectors there are, so they come before the flags.
+CollectorFiles CollectorFilesIn(int argc, const char* const* argv) {
+  CollectorFiles collectors;
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  AddCollectorFiles(app, collectors);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError&) {
+    return {};  // it will be said of the whole command line
+  }
+  return collectors;
+}
+
+// A collector that was left out still has its flag.
+void AddRefused(CLI::App& app, const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    const std::string flag = "--collector." + name;
+    if (name.empty() || app.get_option_no_throw(flag) != nullptr) continue;
+    try {
+      app.add_flag(flag + ",!--no-collector." + name)->group("");
+    } catch (const CLI::ConstructionError&) {
+      continue;  // with such a name it cannot be meant
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<Options> ParseOptions(int argc, const char* const* argv) {
@@ -171,12 +216,20 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
                "or another exporter")
       ->envname("PG_EXPORTER_WORKER");
 
+  const auto files = CollectorFilesIn(argc, argv);
   auto collectors = collectors::All();
+  auto custom = ReadCustomCollectors(files.files, collectors);
+  std::move(custom.collectors.begin(), custom.collectors.end(),
+            std::back_inserter(collectors));
+  options.collector_files = files.files;
+  CollectorFiles same;  // read already
+  AddCollectorFiles(app, same);
   std::map<std::string, bool> enabled;
   for (auto& collector : collectors) {
     AddCollector(app, collector,
                  enabled.emplace(collector.name, collector.on).first->second);
   }
+  AddRefused(app, custom.refused);
 
   app.add_subcommand("serve", "serve HTTP and keep the data fresh (default)");
   auto* migrate = app.add_subcommand(
@@ -200,6 +253,11 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
       ->capture_default_str();
   app.add_subcommand("check", "say what works and what to mend");
   app.add_subcommand("scrape", "print the metrics once");
+  auto* explain = app.add_subcommand(
+      "explain", "print a collector's SQL for this server, and its plan");
+  explain->add_option("COLLECTOR", options.explained, "its name")->required();
+  explain->add_flag("--analyze", options.analyze,
+                    "run it too, for what it really took");
   app.add_subcommand("metrics", "print the reference of all metrics");
 
   try {
@@ -208,6 +266,10 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
     app.exit(asked);
     return std::nullopt;
   } catch (const CLI::ParseError& error) {
+    // A flag may be unknown because of what is wrong in a file.
+    if (!custom.faults.empty() && !files.skip_invalid) {
+      throw InvalidCollectors(std::move(custom.faults));
+    }
     throw UsageError(error.what(), "see meshhook-exporter --help");
   }
 
@@ -232,18 +294,22 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
   options.log_format =
       format == "json" ? log::Format::kJson : log::Format::kLogfmt;
   for (auto& collector : collectors) {
-    if (enabled[collector.name]) {
-      options.collectors.push_back(std::move(collector));
-    }
+    auto& place = enabled[collector.name] ? options.collectors : options.off;
+    place.push_back(std::move(collector));
   }
-  const std::map<std::string, Command> commands{{"serve", Command::kServe},
-                                                {"migrate", Command::kMigrate},
-                                                {"check", Command::kCheck},
-                                                {"scrape", Command::kScrape},
-                                                {"metrics", Command::kMetrics}};
+  const std::map<std::string, Command> commands{
+      {"serve", Command::kServe},     {"migrate", Command::kMigrate},
+      {"check", Command::kCheck},     {"scrape", Command::kScrape},
+      {"explain", Command::kExplain}, {"metrics", Command::kMetrics}};
   for (const auto* chosen : app.get_subcommands()) {
     options.command = commands.at(chosen->get_name());
   }
+  if (!custom.faults.empty() && !files.skip_invalid &&
+      options.command != Command::kMigrate) {
+    throw InvalidCollectors(std::move(custom.faults));
+  }
+  options.skipped = std::move(custom.faults);
+  options.advice = std::move(custom.advice);
   return options;
 }
 

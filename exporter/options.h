@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "exporter/collector.h"
+#include "exporter/custom_fields.h"
 #include "exporter/http.h"
 #include "exporter/log.h"
 #include "exporter/scraper.h"
 
 namespace meshhook {
 
-enum class Command { kServe, kMigrate, kCheck, kScrape, kMetrics };
+enum class Command { kServe, kMigrate, kCheck, kScrape, kExplain, kMetrics };
 
 struct Options {
   Command command = Command::kServe;
@@ -23,7 +24,14 @@ struct Options {
   log::Format log_format = log::Format::kLogfmt;
   ScrapeOptions scrape;
   std::vector<Collector> collectors;  // those that are on
+  std::vector<Collector> off;         // the others
+  std::vector<std::string> collector_files;
+  std::vector<FileFault> skipped;  // what of those files was left out
+  std::vector<FileFault> advice;   // what in them is better done otherwise
   bool worker = true;
+  // explain
+  std::string explained;  // a collector's name
+  bool analyze = false;
   // migrate
   std::string migrations_directory;  // "": those built in
   bool print_script = false;
@@ -33,7 +41,7 @@ struct Options {
 };
 
 // nullopt when --help or --version was asked for and printed. Throws
-// UsageError, which names the flag and what is like it.
+// UsageError, which names the flag and what is like it, or InvalidCollectors.
 std::optional<Options> ParseOptions(int argc, const char* const* argv);
 
 }  // namespace meshhook

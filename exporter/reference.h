@@ -9,7 +9,8 @@
 
 namespace meshhook {
 
-// A Markdown table: metric, type, labels, collector, help.
+// A Markdown page: a section for each collector, with what it may be told and a
+// table of its metrics, and one for the exporter itself.
 std::string MetricsReference(const std::vector<Collector>& collectors);
 
 }  // namespace meshhook

@@ -49,9 +49,9 @@ struct Scraper::Run {
 Scraper::Scraper(Conninfo conninfo, std::vector<Collector> collectors,
                  const pg::Interrupt* interrupt, ScrapeOptions options)
     : conninfo_(std::move(conninfo)),
-      collectors_(std::move(collectors)),
       interrupt_(interrupt),
       max_series_(options.max_series),
+      collectors_(std::move(collectors)),
       databases_(conninfo_, std::move(options.databases), interrupt) {}
 
 std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
@@ -65,6 +65,7 @@ std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
     if (page_ && !HasMoreTime(deadline)) return page_;
   }
   busy_ = true;
+  TakeReplacement();
   lock.unlock();
   std::shared_ptr<const std::string> page;
   try {
@@ -92,12 +93,29 @@ std::shared_ptr<const std::string> Scraper::Unanswered() const {
   const auto last = Status();
   run.status.at = last.at;
   run.status.up = last.up;
-  for (const auto& collector : collectors_) {
-    run.status.collectors.push_back({.name = collector.name});
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& collector : collectors_) {
+      run.status.collectors.push_back({.name = collector.name});
+    }
   }
   std::string page;
   AppendSelf(run, page);
   return std::make_shared<const std::string>(std::move(page));
+}
+
+void Scraper::Replace(std::vector<Collector> collectors) {
+  const std::lock_guard lock(mutex_);
+  replacement_ = std::move(collectors);
+}
+
+// What was learned of a collector says nothing of another of the same name.
+void Scraper::TakeReplacement() {
+  if (!replacement_) return;
+  collectors_ = std::move(*replacement_);
+  replacement_.reset();
+  databases_.Forget();
+  logged_.clear();
 }
 
 ScrapeStatus Scraper::Status() const {

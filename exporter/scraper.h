@@ -58,12 +58,16 @@ class Scraper {
   // `pg_up 0` when that was nothing.
   std::shared_ptr<const std::string> Scrape(pg::Deadline deadline);
 
+  // From the next scrape on these are its collectors.
+  void Replace(std::vector<Collector> collectors);
+
   // As the last scrape found it.
   ScrapeStatus Status() const;
 
  private:
   struct Run;  // one scrape under way
 
+  void TakeReplacement();
   std::string Collect(pg::Deadline deadline);
   // Whether the last scrape was cut short, and one until that deadline would
   // have longer.
@@ -82,7 +86,6 @@ class Scraper {
   void AppendSelf(const Run& run, std::string& page) const;
 
   const Conninfo conninfo_;
-  const std::vector<Collector> collectors_;
   const pg::Interrupt* const interrupt_;
   const size_t max_series_;
 
@@ -94,6 +97,9 @@ class Scraper {
   // The time that the last scrape had, if that was not enough; else 0.
   pg::Clock::duration too_little_{0};
   ScrapeStatus status_;
+  std::optional<std::vector<Collector>> replacement_;
+  // Changes only where no scrape is under way.
+  std::vector<Collector> collectors_;
 
   // Touched only by the one thread that collects.
   Databases databases_;

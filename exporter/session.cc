@@ -59,6 +59,11 @@ std::vector<Answer> Session::Ask(
   }
 }
 
+pg::Result Session::Run(const pg::Query& query, pg::Deadline deadline) {
+  if (!open()) throw pg::Error("there is no session", "", "");
+  return connection_->Run(query, GuardFor(deadline), deadline);
+}
+
 Choice Session::Choose(const Collector& collector, const pg::Result& rows) {
   if (collector.limit.rows == 0) return All(rows);
   return selections_[collector.name].Choose(collector, rows);

@@ -38,6 +38,10 @@ class Session {
   std::vector<Answer> Ask(const std::vector<const Collector*>& collectors,
                           pg::Deadline deadline);
 
+  // Any other query, guarded as theirs are. Throws pg::Error, and where the
+  // session was never asked.
+  pg::Result Run(const pg::Query& query, pg::Deadline deadline);
+
   // The rows of an answer that have series.
   Choice Choose(const Collector& collector, const pg::Result& rows);
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "exporter/text_format.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+
+#include "exporter/utf8.h"
 
 namespace meshhook {
 namespace {
@@ -32,36 +35,13 @@ void AppendBound(double bound, std::string& page) {
   if (whole) page += ".0";
 }
 
-// Length of the well-formed UTF-8 sequence that `text` begins with, or 0.
-size_t SequenceLength(std::string_view text) {
-  const auto byte = [&text](size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const unsigned first = byte(0);
-  const size_t length = first < 0x80                     ? 1
-                        : first >= 0xC2 && first < 0xE0  ? 2
-                        : first >= 0xE0 && first < 0xF0  ? 3
-                        : first >= 0xF0 && first <= 0xF4 ? 4
-                                                         : 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates, and what lies beyond U+10FFFF.
-  const unsigned second = byte(1);
-  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-      (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
-    return 0;
-  }
-  return length;
-}
-
 // Escaped for a label's value or, without quotes, for HELP. Bytes that are not
 // UTF-8 (a SQL_ASCII database has them) become U+FFFD, as Prometheus would
 // refuse the page for one of them.
 void AppendEscaped(std::string_view text, bool quotes, std::string& page) {
   while (!text.empty()) {
     const char c = text.front();
-    const size_t length = SequenceLength(text);
+    const size_t length = Utf8Length(text);
     if (length == 0) {
       page += "\xEF\xBF\xBD";
     } else if (c == '\\') {
@@ -126,6 +106,15 @@ double ValueOf(MetricType type, const ClientMetric& sample) {
 }
 
 }  // namespace
+
+bool IsMetricName(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           c == ':' || (c >= '0' && c <= '9');
+  };
+  return !name.empty() && (name[0] < '0' || name[0] > '9') &&
+         std::all_of(name.begin(), name.end(), fits);
+}
 
 std::string_view TypeName(MetricType type) {
   switch (type) {

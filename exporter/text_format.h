@@ -21,6 +21,9 @@ inline constexpr std::string_view kTextFormat =
 // As the TYPE line says it.
 std::string_view TypeName(prometheus::MetricType type);
 
+// Whether Prometheus takes it for the name of a metric.
+bool IsMetricName(std::string_view name);
+
 // Appends the families to the page; a family without samples leaves no trace.
 void AppendText(const std::vector<prometheus::MetricFamily>& families,
                 std::string& page);

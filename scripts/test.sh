@@ -6,6 +6,8 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/packages.sh
 source "$ROOT/scripts/lib/packages.sh"
+# shellcheck source=scripts/lib/servers.sh
+source "$ROOT/scripts/lib/servers.sh"
 
 help() {
   cat <<'HELP'
@@ -23,8 +25,10 @@ What it does, in order
   4. builds the release, and runs those again, then the tests of the data layer
      (SQL, to which a sanitizer adds nothing), the checks of alerts, dashboards,
      compose.yaml, style and reference pages, and the whole stack
+  5. runs every collector on the oldest and on the newest PostgreSQL;
+     scripts/test-matrix.sh runs more tests on all versions
 
-Its last lines are ctest's summary. Exit status: 0 if every test passed.
+Exit status: 0 if every test passed.
 HELP
 }
 
@@ -55,4 +59,7 @@ else
   build_and_test asan --label-regex 'unit|integration'
   build_and_test tsan --label-regex 'unit|integration'
   build_and_test release
+  step 'the oldest and the newest PostgreSQL'
+  scripts/test-matrix.sh --contract "$(server_versions | head -n 1)" \
+    "$(server_versions | tail -n 1)"
 fi

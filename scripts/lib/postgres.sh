@@ -10,6 +10,8 @@
 #   pg_cluster_start DIR               starts it again, on the same port
 #   pg_cluster_stop DIR [MODE]         stops it; MODE fast (default), smart or
 #                                      immediate; fine if it is down already
+#   pg_standby_create DIR PRIMARY      a streaming copy of the running cluster
+#                                      in PRIMARY, started
 #   pg_database_create DIR NAME [TEMPLATE]
 #                                      makes a database of the role postgres,
 #                                      a copy of TEMPLATE if given
@@ -99,6 +101,7 @@ listen_addresses = '127.0.0.1'
 shared_preload_libraries = 'pg_stat_statements'
 track_io_timing = on
 wal_level = logical
+max_prepared_transactions = 10
 password_encryption = 'scram-sha-256'
 timezone = 'UTC'
 log_timezone = 'UTC'
@@ -172,6 +175,34 @@ pg_cluster_create() {
   done
   _pg_fail "the server does not start, see $dir/postgres.log"
 }
+
+# By hand, because not every server comes with pg_basebackup. Files that vanish
+# while they are copied come back when the standby replays.
+pg_standby_create() (
+  _pg_env "$2" || exit
+  begin="pg_backup_start('standby', true)" end='pg_backup_stop(false)'
+  if (($(<"$PG_DATA/PG_VERSION") < 15)); then
+    begin="pg_start_backup('standby', true, false)"
+    end='pg_stop_backup(false, false)'
+  fi
+  mkdir "$1" && : >"$1/postgres.log" || exit
+  pg_psql "$2" postgres --tuples-only --no-align --output=/dev/null <<SQL || exit
+SELECT $begin;
+\! cp --archive '$PG_DATA' '$1/data' 2>/dev/null
+\o '$1/data/backup_label'
+SELECT labelfile FROM $end;
+SQL
+  rm -rf "$1/data/postmaster."* "$1/data/pg_replslot/"*
+  : >"$1/data/standby.signal"
+  printf "primary_conninfo = 'host=%s port=%s user=supabase_admin'\n" \
+    "$PGHOST" "$PGPORT" >>"$1/data/postgresql.auto.conf"
+  if ((EUID == 0)); then
+    chown postgres: "$1" "$1/postgres.log" "$1/data/standby.signal" \
+      "$1/data/backup_label" || exit
+  fi
+  _pg_env_write "$1" "$(_pg_free_port)" "$1/socket" "$PG_BINDIR" &&
+    pg_cluster_start "$1"
+)
 
 pg_cluster_start() (
   _pg_env "$1" || exit

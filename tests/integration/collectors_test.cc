@@ -50,21 +50,8 @@ std::string Page(const Database& db) {
   return *scraper.Scrape(meshhook::pg::Clock::now() + 10s);
 }
 
-TEST(Collectors, AllSucceedForTheExportersRole) {
-  Database db;
-  db.Exec(kOneWorkflow);
-  db.Exec(Finish("succeeded"));
-  const auto page = Page(db);
-  for (const auto& collector : meshhook::collectors::All()) {
-    EXPECT_EQ(SampleSum(page, "pg_scrape_collector_success{collector=\"" +
-                                  collector.name + "\"}"),
-              1)
-        << collector.name;
-  }
-  EXPECT_EQ(SampleSum(page, "pg_up"), 1);
-}
-
-TEST(Collectors, EveryMetricHasSamplesOnceThereAreRuns) {
+// The rest is for servers on which more goes on: tests/contract/.
+TEST(Collectors, HaveEveryMetricOfMeshHookOnceThereAreRuns) {
   Database db;
   db.Exec(kOneWorkflow);
   db.Exec(kStart);
@@ -74,10 +61,21 @@ TEST(Collectors, EveryMetricHasSamplesOnceThereAreRuns) {
   db.Exec(
       "SELECT metrics.fold(); SELECT metrics.fold_trends(); "
       "SELECT metrics.fold_steps(10, '0'); SELECT metrics.maintain(); "
+<<<<<<< HEAD
       "SELECT metrics.refresh_if_due() FROM generate_series(1, 4)");
   db.Exec("SELECT pg_stat_reset()", test::kSuperuser);
+=======
+      "SELECT metrics.refresh_if_due() FROM generate_series(1, 3)");
+>>>>>>> collectors-contract
   const auto page = Page(db);
-  for (const auto& collector : meshhook::collectors::All()) {
+  for (const auto& collector :
+       {meshhook::collectors::WorkflowRuns(),
+        meshhook::collectors::WorkflowWindows(),
+        meshhook::collectors::WorkflowInfo(),
+        meshhook::collectors::WorkflowActive(), meshhook::collectors::Steps(),
+        meshhook::collectors::WorkflowSteps(),
+        meshhook::collectors::FailureHotspots(), meshhook::collectors::Worker(),
+        meshhook::collectors::Fold()}) {
     for (const auto& metric : collector.metrics) {
       EXPECT_NE(page.find("\n# TYPE " + metric.name + " "), page.npos)
           << metric.name;

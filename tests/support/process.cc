@@ -56,7 +56,7 @@ Process::Process(const std::vector<std::string>& arguments,
   for (const auto& [name, value] : variables) {
     environment.push_back(name + "=" + value);
   }
-  for (const char* name : {"PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+  for (const char* name : {"PATH", "PG_BINDIR", "ASAN_OPTIONS", "UBSAN_OPTIONS",
                            "LSAN_OPTIONS", "TSAN_OPTIONS"}) {
     const char* value = std::getenv(name);
     if (value != nullptr && !variables.contains(name)) {

@@ -33,16 +33,8 @@ Server::Server(const std::string& make, const std::string& argument)
 }
 
 std::unique_ptr<Server> Server::StandbyOf(const Server& primary) {
-  return std::unique_ptr<Server>(new Server(
-      R"sh(source "$2/postgres.env"
-         mkdir "$1" && : >"$1/postgres.log"
-         if ((EUID == 0)); then chown postgres: "$1" "$1/postgres.log"; fi
-         _pg_as_server "$PG_BINDIR/pg_basebackup" --host="$PGHOST" \
-           --port="$PGPORT" --username=supabase_admin --pgdata="$1/data" \
-           --write-recovery-conf --checkpoint=fast --no-sync
-         _pg_env_write "$1" "$(_pg_free_port)" "$1/socket" "$PG_BINDIR"
-         pg_cluster_start "$1")sh",
-      primary.directory_));
+  return std::unique_ptr<Server>(
+      new Server("pg_standby_create \"$1\" \"$2\"", primary.directory_));
 }
 
 void Server::Promote() {

@@ -107,11 +107,20 @@ TEST(Catalogue, EndsOurCountersInTotalAndNothingElse) {
 TEST(Catalogue, MeasuresInBaseUnits) {
   const std::array wrong{"_ms",      "_milliseconds", "_minutes",
                          "_percent", "_kilobytes",    "_mb"};
+<<<<<<< HEAD
   const std::array units{"_seconds", "_bytes", "_ratio", "_runs", "_facts",
                          "_rows", "_failures", "_info", "_calls", "_messages",
                          "_jobs", "_attempts", "_months",
                          // yes or no
                          "_is_lower_bound", "_is_active", "_success"};
+=======
+  const std::array units{
+      "_seconds",  "_bytes",    "_ratio",        "_runs",       "_facts",
+      "_rows",     "_failures", "_info",         "_sessions",   "_locks",
+      "_depth",    "_blocks",   "_transactions", "_multixacts", "_connections",
+      "_settings", "_workers",  "_commands",     "_extensions", "_up",
+      "_paused"};
+>>>>>>> collectors-contract
   for (const auto& collector : All()) {
     for (const auto& metric : collector.metrics) {
       if (!IsOurs(metric.name)) continue;
@@ -167,6 +176,52 @@ TEST(Catalogue, ListsVariantsOldestFirstAndNamesExtensions) {
     EXPECT_EQ(collector.query.find("@extschema@") == collector.query.npos,
               collector.extension.empty())
         << collector.name;
+  }
+}
+
+TEST(Catalogue, NamesTheDatabaseWhereverThereAreSeveral) {
+  for (const auto& collector : All()) {
+    if (collector.scope != meshhook::Scope::kDatabase) continue;
+    for (const auto& metric : collector.metrics) {
+      const auto columns = metric.label_columns.value_or(collector.labels);
+      EXPECT_NE(std::find(columns.begin(), columns.end(), "datname"),
+                columns.end())
+          << metric.name;
+    }
+  }
+}
+
+TEST(Catalogue, RanksWhatItLimitsAndAddsUpGaugesAlone) {
+  for (const auto& collector : All()) {
+    EXPECT_EQ(collector.limit.rows > 0, !collector.limit.rank.empty())
+        << collector.name;
+    EXPECT_TRUE(collector.limit.rows == 0 || !collector.labels.empty())
+        << collector.name;
+    for (const auto& metric : collector.metrics) {
+      if (!metric.additive) continue;
+      EXPECT_EQ(metric.type, MetricType::Gauge) << metric.name;
+      EXPECT_GT(collector.limit.rows, 0) << metric.name;
+    }
+  }
+}
+
+TEST(Catalogue, SaysWhatIsAbsentWhereACollectorNeedsSomething) {
+  for (const auto& collector : All()) {
+    EXPECT_EQ(collector.needs.sql.empty(), collector.needs.absent.empty())
+        << collector.name;
+  }
+}
+
+// A setting that no query asks for would be a flag without effect.
+TEST(Catalogue, UsesEachOfItsSettings) {
+  for (const auto& collector : All()) {
+    std::string queries = collector.query;
+    for (const auto& variant : collector.variants) queries += variant.query;
+    for (const auto& setting : collector.settings) {
+      EXPECT_NE(queries.find("@" + setting.name + "@"), queries.npos)
+          << collector.name << " " << setting.name;
+      EXPECT_FALSE(setting.help.empty()) << setting.name;
+    }
   }
 }
 

@@ -138,6 +138,26 @@ TEST(Options, TellACollectorWhatItIsTold) {
             "false");
 }
 
+TEST(Options, LookAfterOneDatabaseUnlessToldOtherwise) {
+  const auto plain = Given({}).scrape;
+  EXPECT_FALSE(plain.databases.discover);
+  EXPECT_TRUE(plain.databases.excluded_schemas.empty());
+  EXPECT_EQ(plain.max_series, 250'000u);
+  const auto told =
+      Given({"--auto-discover-databases", "--include-databases=a*,b",
+             "--exclude-databases=ab", "--databases.max-connections=7",
+             "--exclude-schemas=x", "--exclude-schemas=y",
+             "--scrape.max-series=5000"})
+          .scrape;
+  EXPECT_TRUE(told.databases.discover);
+  EXPECT_EQ(told.databases.include, (std::vector<std::string>{"a*", "b"}));
+  EXPECT_EQ(told.databases.exclude, (std::vector<std::string>{"ab"}));
+  EXPECT_EQ(told.databases.connections, 7);
+  EXPECT_EQ(told.databases.excluded_schemas,
+            (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(told.max_series, 5'000u);
+}
+
 TEST(Options, SwitchTheWorkerAndTheBackfillOff) {
   EXPECT_FALSE(Given({"--no-worker"}).worker);
   EXPECT_FALSE(Given({"migrate", "--no-backfill"}).backfill);

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/custom_names.h"
+
+#include "exporter/custom_rules.h"
+#include "exporter/self_metrics.h"
+
+namespace meshhook {
+namespace {
+
+// The names of its samples.
+std::vector<std::string> SeriesOf(const std::string& name,
+                                  prometheus::MetricType type) {
+  if (type != prometheus::MetricType::Histogram) return {name};
+  return {name, name + "_bucket", name + "_count", name + "_sum"};
+}
+
+bool Begins(const std::string& text, const std::string& beginning) {
+  return text.compare(0, beginning.size(), beginning) == 0;
+}
+
+}  // namespace
+
+Names::Names(const std::vector<Collector>& built_in) {
+  for (const auto& metric : SelfMetrics()) {
+    for (const auto& series : SeriesOf(metric.name, metric.type)) {
+      series_.emplace(series, "the exporter itself");
+    }
+  }
+  // The engine's own.
+  collectors_.emplace("discovery", "the exporter itself");
+  for (const auto& collector : built_in) Take(collector, "built in");
+}
+
+void Names::Take(const Collector& collector, const std::string& where) {
+  collectors_.emplace(collector.name, where);
+  const auto owner = "collector " + collector.name + ", " + where;
+  for (const auto& metric : collector.metrics) {
+    if (!metric.name_column.empty()) beginnings_.emplace(metric.name, owner);
+    for (const auto& series : SeriesOf(metric.name, metric.type)) {
+      series_.emplace(series, owner);
+    }
+  }
+}
+
+std::string Names::OwnerOf(const Metric& metric) const {
+  for (const auto& [beginning, owner] : beginnings_) {
+    if (Begins(metric.name, beginning)) return owner;
+  }
+  if (!metric.name_column.empty()) {
+    const auto next = series_.lower_bound(metric.name);
+    return next != series_.end() && Begins(next->first, metric.name)
+               ? next->second
+               : "";
+  }
+  for (const auto& series : SeriesOf(metric.name, metric.type)) {
+    if (const auto taken = series_.find(series); taken != series_.end()) {
+      return taken->second;
+    }
+  }
+  return "";
+}
+
+void Names::Check(const yaml::Node& node, const Collector& collector,
+                  Faults& faults) const {
+  if (const auto taken = collectors_.find(collector.name);
+      taken != collectors_.end()) {
+    faults.In(ContextOf(collector));
+    faults.Add(LineOf(node, "name"),
+               "another collector has this name: " + taken->second,
+               "choose another name");
+  }
+  const auto nodes = ItemsOf(node, "metrics", yaml::Kind::kMap);
+  for (size_t i = 0; i < collector.metrics.size(); ++i) {
+    const auto owner = OwnerOf(collector.metrics[i]);
+    if (owner.empty()) continue;
+    faults.In(ContextOf(collector, collector.metrics[i]));
+    faults.Add(LineOf(nodes[i], "name"), "this name has " + owner,
+               "choose another name");
+  }
+  faults.In("");
+}
+
+}  // namespace meshhook

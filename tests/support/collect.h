@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// What one collector publishes.
+#pragma once
+
+#include <string>
+
+#include "exporter/collector.h"
+#include "exporter/scraper.h"
+#include "tests/support/database.h"
+#include "tests/support/process.h"
+
+namespace test {
+
+// Keeps its session from page to page.
+class Collecting {
+ public:
+  Collecting(const meshhook::Conninfo& conninfo,
+             const meshhook::Collector& collector)
+      : scraper_(conninfo, {collector}, nullptr) {}
+  // As the exporter's own role.
+  Collecting(const Database& db, const meshhook::Collector& collector)
+      : Collecting(db.Conninfo(kExporter), collector) {}
+
+  std::string Page() {
+    return *scraper_.Scrape(meshhook::pg::Clock::now() +
+                            std::chrono::seconds(10));
+  }
+  double Sum(const std::string& prefix) { return SampleSum(Page(), prefix); }
+  // Whether that comes to be in time.
+  bool Becomes(const std::string& prefix,
+               const std::function<bool(double)>& condition) {
+    return Await([&] { return condition(Sum(prefix)); });
+  }
+
+ private:
+  meshhook::Scraper scraper_;
+};
+
+inline std::string Collect(const Database& db,
+                           const meshhook::Collector& collector) {
+  return Collecting(db, collector).Page();
+}
+
+}  // namespace test
