@@ -61,12 +61,7 @@ TEST(Collectors, HaveEveryMetricOfMeshHookOnceThereAreRuns) {
   db.Exec(
       "SELECT metrics.fold(); SELECT metrics.fold_trends(); "
       "SELECT metrics.fold_steps(10, '0'); SELECT metrics.maintain(); "
-<<<<<<< HEAD
       "SELECT metrics.refresh_if_due() FROM generate_series(1, 4)");
-  db.Exec("SELECT pg_stat_reset()", test::kSuperuser);
-=======
-      "SELECT metrics.refresh_if_due() FROM generate_series(1, 3)");
->>>>>>> collectors-contract
   const auto page = Page(db);
   for (const auto& collector :
        {meshhook::collectors::WorkflowRuns(),

@@ -107,20 +107,15 @@ TEST(Catalogue, EndsOurCountersInTotalAndNothingElse) {
 TEST(Catalogue, MeasuresInBaseUnits) {
   const std::array wrong{"_ms",      "_milliseconds", "_minutes",
                          "_percent", "_kilobytes",    "_mb"};
-<<<<<<< HEAD
-  const std::array units{"_seconds", "_bytes", "_ratio", "_runs", "_facts",
-                         "_rows", "_failures", "_info", "_calls", "_messages",
-                         "_jobs", "_attempts", "_months",
-                         // yes or no
-                         "_is_lower_bound", "_is_active", "_success"};
-=======
   const std::array units{
-      "_seconds",  "_bytes",    "_ratio",        "_runs",       "_facts",
-      "_rows",     "_failures", "_info",         "_sessions",   "_locks",
-      "_depth",    "_blocks",   "_transactions", "_multixacts", "_connections",
-      "_settings", "_workers",  "_commands",     "_extensions", "_up",
-      "_paused"};
->>>>>>> collectors-contract
+      "_seconds",       "_bytes",      "_ratio",       "_runs",
+      "_facts",         "_rows",       "_failures",    "_info",
+      "_sessions",      "_locks",      "_depth",       "_blocks",
+      "_transactions",  "_multixacts", "_connections", "_settings",
+      "_workers",       "_commands",   "_extensions",  "_up",
+      "_paused",        "_calls",      "_messages",    "_jobs",
+      "_attempts",      "_months",     "_success",     "_is_active",
+      "_is_lower_bound"};
   for (const auto& collector : All()) {
     for (const auto& metric : collector.metrics) {
       if (!IsOurs(metric.name)) continue;
