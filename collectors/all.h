@@ -19,6 +19,12 @@ Collector WorkflowSteps();
 Collector FailureHotspots();
 Collector Worker();
 Collector Fold();
+Collector Queues();
+Collector QueueSettings();
+Collector JobTracking();
+Collector BossJobs();
+Collector CronJobs();
+Collector EventPartitions();
 
 // What PostgreSQL does, under postgres_exporter's names.
 Collector StatActivity();
@@ -29,6 +35,7 @@ Collector Locks();
 Collector StatUserTables();
 Collector StatioUserTables();
 Collector StatStatements();
+Collector StatStatementsInfo();
 Collector Replication();
 Collector StatReplication();
 Collector ReplicationSlots();
@@ -95,6 +102,12 @@ inline std::vector<Collector> All() {
           FailureHotspots(),
           Worker(),
           Fold(),
+          Queues(),
+          QueueSettings(),
+          JobTracking(),
+          BossJobs(),
+          CronJobs(),
+          EventPartitions(),
           StatActivity(),
           Connections(),
           StatDatabase(),
@@ -103,6 +116,7 @@ inline std::vector<Collector> All() {
           StatUserTables(),
           StatioUserTables(),
           StatStatements(),
+          StatStatementsInfo(),
           Replication(),
           StatReplication(),
           ReplicationSlots(),

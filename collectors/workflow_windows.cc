@@ -3,7 +3,8 @@
 // view: exact counts, percentiles within 1 %.
 //
 // Only workflows that ran within a window have its rows, so the series stay in
-// proportion to what is alive.
+// proportion to what is alive; and no more than 3,000 rows, which are 1,000
+// workflows: those that ran most in 7 days, with all of their windows.
 #include "collectors/all.h"
 
 namespace meshhook::collectors {
@@ -19,7 +20,7 @@ Collector WorkflowWindows() {
       .query = R"(
         SELECT project_id, workflow_id, w."window", w.runs, w.failure_rate,
                w.median / 1000 AS median, w.p95 / 1000 AS p95,
-               w.p99 / 1000 AS p99
+               w.p99 / 1000 AS p99, execution_count_7d
         FROM metrics.mv_workflow_metrics,
              LATERAL (VALUES
                  ('1h', execution_count_1h, failure_rate_1h,
@@ -54,6 +55,7 @@ Collector WorkflowWindows() {
                    .help = kDurationHelp,
                    .column = "p99",
                    .labels = {{"quantile", "0.99"}}}},
+      .limit = {.rows = 3000, .rank = "execution_count_7d"},
   };
 }
 

@@ -58,7 +58,8 @@ struct Limit {
 };
 
 // What an operator may set: --collector.NAME.SETTING, in the query a text
-// parameter wherever it says @SETTING@.
+// parameter wherever it says @SETTING@. One that is `false` is switched on by
+// the flag alone.
 struct Setting {
   std::string name;
   std::string value;  // unless told otherwise

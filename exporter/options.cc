@@ -119,8 +119,15 @@ void AddCollector(CLI::App& app, Collector& collector, bool& enabled) {
         ->group(group);
   }
   for (auto& setting : collector.settings) {
-    Add(app, flag + "." + setting.name, setting.value, setting.help)
-        ->group(group);
+    const std::string name = flag + "." + setting.name;
+    if (setting.value == "false") {
+      app.add_flag("--" + name + ",!--no-" + name, setting.value,
+                   setting.help + " (off)")
+          ->envname(EnvironmentName(name))
+          ->group(group);
+      continue;
+    }
+    Add(app, name, setting.value, setting.help)->group(group);
   }
 }
 

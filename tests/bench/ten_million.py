@@ -18,7 +18,8 @@ import bench
 import gain
 import history
 
-VIEWS = ("mv_workflow_metrics", "mv_step_latency", "mv_failure_hotspots")
+VIEWS = ("mv_workflow_metrics", "mv_step_latency", "mv_job_tracking",
+         "mv_failure_hotspots")
 CALLS = {
     "my_overview": "SELECT * FROM metrics.my_overview()",
     "my_execution_times, all time":

@@ -27,7 +27,13 @@ std::string Page(const Server& server, meshhook::ScrapeStatus& status) {
   auto conninfo =
       ConninfoOf("postgresql://" + std::string(kExporter) +
                  "@127.0.0.1:" + PortOf(server.directory()) + "/app");
-  meshhook::Scraper scraper(conninfo, meshhook::collectors::All(), nullptr);
+  auto collectors = meshhook::collectors::All();
+  for (auto& collector : collectors) {
+    for (auto& setting : collector.settings) {
+      if (setting.name == "include_query") setting.value = "true";
+    }
+  }
+  meshhook::Scraper scraper(conninfo, std::move(collectors), nullptr);
   const auto page = scraper.Scrape(Clock::now() + 20s);
   status = scraper.Status();
   return *page;

@@ -24,7 +24,7 @@ using test::Template;
 constexpr auto kRefused = "42501";
 constexpr auto kDone = "";
 
-// Migration 0019 in full.
+// Migrations 0019 and 0020 in full.
 constexpr auto kRightsOfTenants =
     R"(EXECUTE ON my_execution_times(workflow_id uuid, start_date timestamp with time zone, end_date timestamp with time zone)
 EXECUTE ON my_overview()
@@ -36,19 +36,24 @@ SELECT ON my_workflow_metrics
 SELECT ON workflow_run_metrics
 USAGE ON SCHEMA metrics)";
 constexpr auto kRightsOfTheExporter =
-    R"(EXECUTE ON duration_bounds_ms()
+    R"(EXECUTE ON boss_jobs(most integer)
+EXECUTE ON cron_jobs()
+EXECUTE ON duration_bounds_ms()
 EXECUTE ON fold(max_facts integer)
 EXECUTE ON fold_steps(max_runs integer, settle interval)
 EXECUTE ON fold_trends(max_facts integer)
 EXECUTE ON maintain()
 EXECUTE ON pending_facts(consumer_name text, most integer)
 EXECUTE ON pending_facts(most integer)
+EXECUTE ON queue_settings()
+EXECUTE ON queues(most integer)
 EXECUTE ON record_task(task text, started_at timestamp with time zone, rows bigint, sqlstate text)
 EXECUTE ON refresh_if_due(max_duty double precision, max_staleness interval)
 SELECT ON active_runs
 SELECT ON backfill_state
 SELECT ON fold_state
 SELECT ON mv_failure_hotspots
+SELECT ON mv_job_tracking
 SELECT ON mv_step_latency
 SELECT ON mv_workflow_metrics
 SELECT ON refresh_log
@@ -205,6 +210,32 @@ TEST_F(Access, OfTheExporterIsToNothingOfMeshHooks) {
         "DELETE FROM public.projects", "TRUNCATE public.workflow_runs",
         "ALTER TABLE public.workflow_runs DISABLE TRIGGER ALL"}) {
     EXPECT_EQ(Refusal(exporter, statement), kRefused) << statement;
+  }
+}
+
+// pgmq itself lets members of pg_monitor read; without that the role counts
+// messages and reads none.
+TEST_F(Access, OfTheExporterIsToTheNumberOfMessagesNotToWhatTheySay) {
+  db_.Exec("SELECT pgmq.send_batch('workflow_jobs', ARRAY['{}'::jsonb])");
+  db_.Exec(
+      "REVOKE ALL ON ALL TABLES IN SCHEMA pgmq FROM pg_monitor; "
+      "REVOKE ALL ON SCHEMA pgmq FROM pg_monitor");
+  auto exporter = db_.Connect(test::kExporter);
+  for (const char* table : {"meta", "q_workflow_jobs", "a_workflow_jobs"}) {
+    EXPECT_EQ(Refusal(exporter, "SELECT FROM pgmq." + std::string(table)),
+              kRefused)
+        << table;
+  }
+  EXPECT_EQ(test::Exec(exporter,
+                       "SELECT visible_count FROM metrics.queues() "
+                       "WHERE queue_name = 'workflow_jobs'"),
+            "1");
+  for (const char* role : {"anon", "authenticated", "service_role"}) {
+    auto session = db_.As(role);
+    EXPECT_EQ(Refusal(session, "SELECT * FROM metrics.queues()"), kRefused);
+    EXPECT_EQ(Refusal(session, "SELECT * FROM metrics.boss_jobs()"), kRefused);
+    EXPECT_EQ(Refusal(session, "SELECT * FROM metrics.cron_jobs()"), kRefused);
+    EXPECT_EQ(Refusal(session, "SELECT * FROM metrics.job_totals()"), kRefused);
   }
 }
 

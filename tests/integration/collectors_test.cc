@@ -61,7 +61,7 @@ TEST(Collectors, HaveEveryMetricOfMeshHookOnceThereAreRuns) {
   db.Exec(
       "SELECT metrics.fold(); SELECT metrics.fold_trends(); "
       "SELECT metrics.fold_steps(10, '0'); SELECT metrics.maintain(); "
-      "SELECT metrics.refresh_if_due() FROM generate_series(1, 3)");
+      "SELECT metrics.refresh_if_due() FROM generate_series(1, 4)");
   const auto page = Page(db);
   for (const auto& collector :
        {meshhook::collectors::WorkflowRuns(),
@@ -124,6 +124,34 @@ TEST(WorkflowWindows, AreEmptyWhereNothingRan) {
   EXPECT_EQ(Page(db).find("meshhook_workflow_window_runs{"), std::string::npos);
 }
 
+// A workflow keeps its windows together, however its hour compares.
+TEST(WorkflowWindows, OfTheBusiestWorkflowsComeFirst) {
+  Database db;
+  db.Exec(kOneWorkflow);
+  db.Exec(
+      "INSERT INTO workflow_definitions (project_id, slug, name) SELECT "
+      "project_id, 'idle', 'idle' FROM workflow_definitions");
+  for (int i = 0; i < 3; ++i) {
+    db.Exec(
+        "INSERT INTO workflow_runs (project_id, workflow_id, status, "
+        "started_at, finished_at) SELECT project_id, id, 'succeeded', now(), "
+        "now() FROM workflow_definitions WHERE slug = 'w' OR " +
+        std::string(i == 0 ? "true" : "false"));
+  }
+  db.Exec(
+      "SELECT metrics.fold(), metrics.fold_trends(); "
+      "SELECT metrics.refresh_if_due()");
+  auto windows = meshhook::collectors::WorkflowWindows();
+  windows.limit.rows = 3;
+  meshhook::Scraper scraper(db.Conninfo(test::kExporter), {windows}, nullptr);
+  const auto page = *scraper.Scrape(meshhook::pg::Clock::now() + 10s);
+  const std::string busiest =
+      "meshhook_workflow_window_runs{project_id=\"00000000-0000-0000-0000-"
+      "00000000000a\",workflow_id=\"00000000-0000-0000-0000-00000000000b\"";
+  EXPECT_EQ(SampleSum(page, busiest), 9);
+  EXPECT_EQ(SampleSum(page, "meshhook_workflow_window_runs"), 9);
+}
+
 TEST(Steps, CountAttemptsAndKindsOfFailure) {
   Database db;
   db.Exec(kOneWorkflow);
@@ -132,7 +160,7 @@ TEST(Steps, CountAttemptsAndKindsOfFailure) {
   db.Exec(Finish("succeeded"));
   db.Exec(
       "SELECT metrics.fold_steps(10, '0'); "
-      "SELECT metrics.refresh_if_due() FROM generate_series(1, 3)");
+      "SELECT metrics.refresh_if_due() FROM generate_series(1, 4)");
   const auto page = Page(db);
   const std::string call = "{node_type=\"http_call\",";
   EXPECT_EQ(SampleSum(page, "meshhook_step_attempts_total" + call +

@@ -108,11 +108,15 @@ TEST(Catalogue, MeasuresInBaseUnits) {
   const std::array wrong{"_ms",      "_milliseconds", "_minutes",
                          "_percent", "_kilobytes",    "_mb"};
   const std::array units{
-      "_seconds",  "_bytes",    "_ratio",        "_runs",       "_facts",
-      "_rows",     "_failures", "_info",         "_sessions",   "_locks",
-      "_depth",    "_blocks",   "_transactions", "_multixacts", "_connections",
-      "_settings", "_workers",  "_commands",     "_extensions", "_up",
-      "_paused",   "_indexes",  "_keys",         "_sequences",  "_populated"};
+      "_seconds",        "_bytes",      "_ratio",       "_runs",
+      "_facts",          "_rows",       "_failures",    "_info",
+      "_sessions",       "_locks",      "_depth",       "_blocks",
+      "_transactions",   "_multixacts", "_connections", "_settings",
+      "_workers",        "_commands",   "_extensions",  "_up",
+      "_paused",         "_calls",      "_messages",    "_jobs",
+      "_attempts",       "_months",     "_success",     "_is_active",
+      "_is_lower_bound", "_indexes",    "_keys",        "_sequences",
+      "_populated"};
   for (const auto& collector : All()) {
     for (const auto& metric : collector.metrics) {
       if (!IsOurs(metric.name)) continue;
@@ -229,6 +233,15 @@ TEST(Catalogue, HasNoLabelThatGrowsOrTells) {
       const bool name = label == "project" || label == "workflow";
       EXPECT_TRUE(!name || collector.name == "workflow_info")
           << collector.name << " " << label;
+    }
+    for (const auto& metric : collector.metrics) {
+      for (const auto& label :
+           metric.label_columns.value_or(std::vector<std::string>{})) {
+        // Only where somebody asked for it.
+        EXPECT_TRUE(label != "query" ||
+                    metric.name == "pg_stat_statements_query_id")
+            << metric.name;
+      }
     }
   }
 }

@@ -115,6 +115,30 @@ TEST(Options, SwitchOnACollectorThatIsOff) {
   EXPECT_EQ(options.collectors.size(), OnByDefault() + 1);
 }
 
+// As postgres_exporter's are given.
+TEST(Options, TellACollectorWhatItIsTold) {
+  const auto told = [](const Options& options, const std::string& setting) {
+    for (const auto& collector : options.collectors) {
+      if (collector.name != "stat_statements") continue;
+      for (const auto& one : collector.settings) {
+        if (one.name == setting) return one.value;
+      }
+    }
+    return std::string("nothing");
+  };
+  EXPECT_EQ(told(Given({}), "include_query"), "false");
+  const auto options =
+      Given({"--collector.stat_statements.include_query",
+             "--collector.stat_statements.query_length=60",
+             "--collector.stat_statements.exclude_users", "a,b"});
+  EXPECT_EQ(told(options, "include_query"), "true");
+  EXPECT_EQ(told(options, "query_length"), "60");
+  EXPECT_EQ(told(options, "exclude_users"), "a,b");
+  EXPECT_EQ(told(Given({"--no-collector.stat_statements.include_query"}),
+                 "include_query"),
+            "false");
+}
+
 TEST(Options, LookAfterOneDatabaseUnlessToldOtherwise) {
   const auto plain = Given({}).scrape;
   EXPECT_FALSE(plain.databases.discover);
