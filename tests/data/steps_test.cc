@@ -290,9 +290,7 @@ TEST(StepViews, SayHowLongStepsTakeAndWhereTheyFail) {
     runs.Set(run, "failed", run == 4 ? "now() - interval '2 hours'" : "now()");
   }
   runs.Fold();
-  for (int view = 0; view < 3; ++view) {
-    runs.db.Exec("SELECT metrics.refresh_if_due()");
-  }
+  runs.db.Exec(test::kRefreshAll);
   EXPECT_EQ(runs.db.Exec("SELECT concat_ws(' ', step_count, attempt_count, "
                          "failure_count, average_duration::int, min_duration, "
                          "max_duration, abs(median_duration / 2000 - 1) < .01, "

@@ -5,6 +5,7 @@
 #include "collectors/all.h"
 #include "exporter/scraper.h"
 #include "tests/support/database.h"
+#include "tests/support/runs.h"
 
 namespace {
 
@@ -60,8 +61,8 @@ TEST(Collectors, HaveEveryMetricOfMeshHookOnceThereAreRuns) {
   db.Exec(kStart);
   db.Exec(
       "SELECT metrics.fold(); SELECT metrics.fold_trends(); "
-      "SELECT metrics.fold_steps(10, '0'); SELECT metrics.maintain(); "
-      "SELECT metrics.refresh_if_due() FROM generate_series(1, 4)");
+      "SELECT metrics.fold_steps(10, '0'); SELECT metrics.maintain()");
+  db.Exec(test::kRefreshAll);
   const auto page = Page(db);
   for (const auto& collector :
        {meshhook::collectors::WorkflowRuns(),
@@ -158,9 +159,8 @@ TEST(Steps, CountAttemptsAndKindsOfFailure) {
   db.Exec(kStart);
   db.Exec(kSteps);
   db.Exec(Finish("succeeded"));
-  db.Exec(
-      "SELECT metrics.fold_steps(10, '0'); "
-      "SELECT metrics.refresh_if_due() FROM generate_series(1, 4)");
+  db.Exec("SELECT metrics.fold_steps(10, '0')");
+  db.Exec(test::kRefreshAll);
   const auto page = Page(db);
   const std::string call = "{node_type=\"http_call\",";
   EXPECT_EQ(SampleSum(page, "meshhook_step_attempts_total" + call +

@@ -52,7 +52,7 @@ TEST(JobTracking, CountsJobsAndDeadLettersOnceItIsRefreshed) {
   db.Exec(test::kRun);
   db.Exec(kJobs);
   EXPECT_EQ(Of(db).page.find("meshhook_job_tracking_jobs{"), std::string::npos);
-  db.Exec("SELECT metrics.refresh_if_due() FROM generate_series(1, 4)");
+  db.Exec(test::kRefreshAll);
   const auto scrape = Of(db);
   const auto value = [&](const std::string& metric, const std::string& state,
                          const std::string& more = "") {

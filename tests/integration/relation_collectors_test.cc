@@ -212,7 +212,7 @@ TEST(MaterializedViews, SayWhetherTheyCanBeReadAndWhenTheyWereRefreshed) {
       CREATE MATERIALIZED VIEW full_one AS SELECT generate_series(1, 5000) AS n;
       CREATE INDEX ON full_one (n);
       CREATE MATERIALIZED VIEW empty_one AS SELECT 1 AS n WITH NO DATA;
-      SELECT metrics.refresh_if_due() FROM generate_series(1, 3))");
+      SELECT metrics.refresh_if_due() FROM generate_series(1, 4))");
   auto page = Collect(db, collectors::MaterializedViews());
   const auto view = [](const std::string& name,
                        const std::string& schema = "public") {

@@ -33,6 +33,11 @@ inline constexpr auto kFinishedRuns =
     "SELECT count(*) FROM public.workflow_runs "
     "WHERE status IN ('succeeded', 'failed', 'canceled')";
 
+// Each view once, as those that were never refreshed come first.
+inline constexpr auto kRefreshAll =
+    "SELECT metrics.refresh_if_due() FROM pg_matviews "
+    "WHERE schemaname = 'metrics';";
+
 inline constexpr auto kCounted =
     "SELECT coalesce(sum(success_count + failure_count + canceled_count), 0) "
     "FROM metrics.workflow_run_metrics";
