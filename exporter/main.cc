@@ -9,7 +9,7 @@
 
 #include "collectors/all.h"
 #include "exporter/check.h"
-#include "exporter/custom_collectors.h"
+#include "exporter/custom/collectors.h"
 #include "exporter/errors.h"
 #include "exporter/explain.h"
 #include "exporter/http.h"

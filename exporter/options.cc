@@ -9,7 +9,7 @@
 #include <map>
 
 #include "collectors/all.h"
-#include "exporter/custom_collectors.h"
+#include "exporter/custom/collectors.h"
 #include "exporter/errors.h"
 #include "exporter/version.h"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "exporter/collector.h"
-#include "exporter/custom_fields.h"
+#include "exporter/custom/fields.h"
 #include "exporter/http.h"
 #include "exporter/log.h"
 #include "exporter/scraper.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/custom_collectors.h"
+#include "exporter/custom/collectors.h"
 
 #include <gtest/gtest.h>
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "collectors/all.h"
-#include "exporter/custom_collectors.h"
+#include "exporter/custom/collectors.h"
 
 namespace {
 

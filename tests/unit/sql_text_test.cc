@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/sql_text.h"
+#include "exporter/custom/sql_text.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/yaml.h"
+#include "exporter/custom/yaml.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/custom_collectors.h"
+#include "exporter/custom/collectors.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,11 +10,11 @@
 #include <functional>
 #include <sstream>
 
-#include "exporter/custom_advice.h"
-#include "exporter/custom_names.h"
-#include "exporter/custom_rules.h"
-#include "exporter/sql_text.h"
-#include "exporter/yaml.h"
+#include "exporter/custom/advice.h"
+#include "exporter/custom/names.h"
+#include "exporter/custom/rules.h"
+#include "exporter/custom/sql_text.h"
+#include "exporter/custom/yaml.h"
 
 namespace meshhook {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "exporter/collector.h"
-#include "exporter/custom_fields.h"
+#include "exporter/custom/fields.h"
 #include "exporter/errors.h"
 
 namespace meshhook {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "exporter/collector.h"
-#include "exporter/custom_fields.h"
-#include "exporter/yaml.h"
+#include "exporter/custom/fields.h"
+#include "exporter/custom/yaml.h"
 
 namespace meshhook {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/custom_rules.h"
+#include "exporter/custom/rules.h"
 
 #include <algorithm>
 #include <cctype>
 #include <set>
 
+#include "exporter/custom/sql_text.h"
 #include "exporter/nearest.h"
-#include "exporter/sql_text.h"
 #include "exporter/text_format.h"
 
 namespace meshhook {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/custom_names.h"
+#include "exporter/custom/names.h"
 
 #include <algorithm>
 
-#include "exporter/custom_rules.h"
+#include "exporter/custom/rules.h"
 #include "exporter/self_metrics.h"
 
 namespace meshhook {

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "exporter/collector.h"
-#include "exporter/custom_fields.h"
-#include "exporter/yaml.h"
+#include "exporter/custom/fields.h"
+#include "exporter/custom/yaml.h"
 
 namespace meshhook {
 

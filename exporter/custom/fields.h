@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "exporter/yaml.h"
+#include "exporter/custom/yaml.h"
 
 namespace meshhook {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/custom_fields.h"
+#include "exporter/custom/fields.h"
 
 #include <fmt/format.h>
 

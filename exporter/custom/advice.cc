@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/custom_advice.h"
+#include "exporter/custom/advice.h"
 
 #include <array>
 
-#include "exporter/custom_rules.h"
+#include "exporter/custom/rules.h"
 
 namespace meshhook {
 namespace {
