@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/custom/collectors.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 #include <sstream>
 
 #include "collectors/all.h"
+#include "exporter/custom/collectors.h"
 #include "tests/support/folder.h"
 
 namespace {
