@@ -5,11 +5,15 @@
 #include "tests/contract/contract.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <regex>
 
 #include "tests/contract/rig.h"
+#include "tests/support/process.h"
 
 namespace {
 
@@ -92,6 +96,38 @@ TEST_F(Contract, HasSettingsUnderTheirOwnNames) {
         "pg_settings_autovacuum_naptime_seconds", "pg_settings_fsync",
         "pg_settings_pg_stat_statements_max"}) {
     EXPECT_TRUE(families.contains(name)) << name;
+  }
+}
+
+// What promtool has to say of a page, each line behind the metric's name.
+std::vector<std::string> Faults(const std::string& page) {
+  const auto path =
+      testing::TempDir() + "meshhook-page-" + std::to_string(getpid());
+  std::ofstream(path) << page;
+  const auto checked =
+      test::Run({"bash", "-c", "promtool check metrics <\"$0\"", path});
+  std::filesystem::remove(path);
+  constexpr int kFaultsFound = 3;
+  EXPECT_TRUE(checked.status == 0 || checked.status == kFaultsFound)
+      << checked.err;
+  std::vector<std::string> faults;
+  std::istringstream lines(checked.out + checked.err);
+  for (std::string line; std::getline(lines, line);) faults.push_back(line);
+  return faults;
+}
+
+// What postgres_exporter named otherwise than is the custom keeps its name.
+TEST_F(Contract, IsAllThatPromtoolFindsFaultWith) {
+  std::set<std::string> promised;
+  for (const auto& promise : test::Promises()) promised.insert(promise.name);
+  for (const auto& page : {primary_, standby_}) {
+    const auto faults = Faults(page);
+    EXPECT_FALSE(faults.empty());
+    for (const auto& fault : faults) {
+      const auto name = fault.substr(0, fault.find(' '));
+      EXPECT_TRUE(promised.contains(name) || name.starts_with("pg_settings_"))
+          << fault;
+    }
   }
 }
 
