@@ -79,6 +79,7 @@ Collector Bloat() {
       .metrics = {bytes},
       .scope = Scope::kDatabase,
       .limit = {.rows = 100, .rank = "relpages"},
+      .interval = std::chrono::minutes(5),
   };
 }
 

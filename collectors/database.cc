@@ -26,6 +26,7 @@ Collector Database() {
                    .type = MetricType::Gauge,
                    .help = "Connection limit of the database; -1 is none.",
                    .column = "datconnlimit"}},
+      .interval = std::chrono::minutes(1),
   };
 }
 

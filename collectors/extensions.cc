@@ -34,6 +34,7 @@ Collector Extensions() {
                     "installed; always 1.",
                     "one"))},
       .scope = Scope::kDatabase,
+      .interval = std::chrono::minutes(5),
   };
 }
 

@@ -46,6 +46,7 @@ Collector ForeignKeys() {
                     "found"))},
       .scope = Scope::kDatabase,
       .limit = {.rows = 100, .rank = "rank"},
+      .interval = std::chrono::minutes(5),
   };
 }
 

@@ -52,6 +52,7 @@ Collector HypotheticalIndexes() {
                 "extension hypopg is not installed"},
       .scope = Scope::kDatabase,
       .limit = {.rows = 20, .rank = "relpages"},
+      .interval = std::chrono::minutes(15),
       .on = false,
   };
 }

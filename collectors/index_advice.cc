@@ -151,6 +151,7 @@ Collector IndexAdvice() {
       .settings = {{"unused_after_seconds", "604800",
                     "How long use must have been counted before an index "
                     "counts as unused."}},
+      .interval = std::chrono::minutes(5),
   };
 }
 

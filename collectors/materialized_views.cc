@@ -40,6 +40,7 @@ Collector MaterializedViews() {
                   size},
       .scope = Scope::kDatabase,
       .limit = {.rows = 100, .rank = "relpages"},
+      .interval = std::chrono::minutes(1),
   };
 }
 

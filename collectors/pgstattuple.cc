@@ -62,6 +62,7 @@ Collector Pgstattuple() {
       .limit = {.rows = 20, .rank = "relpages"},
       .settings = {{"max_bytes", "1073741824",
                     "Tables and indexes greater than this are not read."}},
+      .interval = std::chrono::minutes(15),
       .on = false,
   };
 }

@@ -73,6 +73,7 @@ Collector Sequences() {
                            "unreadable"))},
       .scope = Scope::kDatabase,
       .limit = {.rows = 50, .rank = "rank"},
+      .interval = std::chrono::minutes(1),
   };
 }
 

@@ -39,6 +39,7 @@ Collector SequentialScans() {
       .limit = {.rows = 20, .rank = "seq_tup_read"},
       .settings = {{"min_bytes", "10485760",
                     "Smaller tables are left out: they are best read whole."}},
+      .interval = std::chrono::minutes(1),
   };
 }
 

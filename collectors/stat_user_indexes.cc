@@ -55,6 +55,7 @@ Collector StatUserIndexes() {
       .variants = {{160000, Query("extract(epoch FROM last_idx_scan)")}},
       .scope = Scope::kDatabase,
       .limit = {.rows = 500, .rank = "pages"},
+      .interval = std::chrono::minutes(1),
   };
 }
 

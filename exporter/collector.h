@@ -6,6 +6,7 @@
 #include <prometheus/client_metric.h>
 #include <prometheus/metric_type.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -92,6 +93,9 @@ struct Collector {
   Scope scope = Scope::kInstance;
   Limit limit = {};
   std::vector<Setting> settings = {};
+  // Asked no more often than this; until then its last samples are given
+  // again. For what is dear and changes slowly.
+  std::chrono::seconds interval{0};
   // Whether it runs unless told otherwise.
   bool on = true;
 };

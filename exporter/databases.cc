@@ -108,9 +108,10 @@ std::vector<Part> Databases::AskAll(const std::vector<Collector>& collectors,
   }
   if (!options_.discover) return parts;
   std::vector<std::string> names;
-  if (const auto* found = std::get_if<pg::Result>(&answers.back().value)) {
-    for (int row = 0; row < found->rows(); ++row) {
-      names.push_back(found->Text(row, 0));
+  using Rows = std::shared_ptr<const pg::Result>;
+  if (const auto* found = std::get_if<Rows>(&answers.back().value)) {
+    for (int row = 0; row < (*found)->rows(); ++row) {
+      names.push_back((*found)->Text(row, 0));
     }
   } else {  // as they were known
     for (const auto& [name, session] : others_) names.push_back(name);

@@ -47,6 +47,10 @@ std::string Terms(const Collector& collector) {
   if (!collector.needs.absent.empty()) {
     terms += " Silent where " + collector.needs.absent + ".";
   }
+  if (collector.interval.count() > 0) {
+    terms += fmt::format(" Asked every {} seconds at most.",
+                         collector.interval.count());
+  }
   if (collector.limit.rows > 0) {
     terms +=
         fmt::format(" The {} rows of greatest `{}` have series: `{}.limit`.",

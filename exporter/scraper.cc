@@ -173,7 +173,13 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
         absent = error->what();
         continue;
       }
-      const auto& rows = std::get<pg::Result>(answer.value);
+      const auto& rows =
+          *std::get<std::shared_ptr<const pg::Result>>(answer.value);
+      if (collector.interval.count() > 0) {
+        status.age =
+            std::max(status.age.value_or(std::chrono::seconds(0)),
+                     std::chrono::nanoseconds(pg::Clock::now() - answer.at));
+      }
       auto choice = part.session->Choose(collector, rows);
       auto samples = ToFamilies(collector, rows, choice);
       status.dropped +=
@@ -263,6 +269,10 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
     self.Add("meshhook_exporter_series_dropped",
              static_cast<double>(collector.dropped), {collector.name});
     if (collector.silent) continue;
+    if (collector.age) {
+      self.Add("meshhook_exporter_collector_age_seconds",
+               Seconds(*collector.age), {collector.name});
+    }
     self.Add("pg_scrape_collector_duration_seconds", Seconds(collector.took),
              {collector.name});
     self.Add("pg_scrape_collector_success", collector.success ? 1 : 0,

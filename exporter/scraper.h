@@ -30,6 +30,8 @@ struct CollectorStatus {
   std::chrono::nanoseconds took{0};  // in all databases
   int rows = 0;
   size_t dropped = 0;  // series, by its limit or the budget
+  // Of the oldest rows; nullopt for a collector that is asked every time.
+  std::optional<std::chrono::nanoseconds> age = {};
 };
 
 struct ScrapeStatus {

@@ -13,6 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kLearnInterval{60};
+constexpr std::chrono::seconds kFailureInterval{60};
 
 constexpr auto kVersionQuery =
     "SELECT current_setting('server_version_num'), version(), "
@@ -73,7 +74,7 @@ std::vector<Answer> Session::AskOnce(
     const std::vector<const Collector*>& collectors, pg::Deadline deadline) {
   if (!open()) {
     connection_ = pg::Connection::Open(conninfo_, deadline, interrupt_);
-    Forget();
+    learned_at_.reset();
   }
   if (!learned_at_ || pg::Clock::now() - *learned_at_ > kLearnInterval) {
     Learn(collectors, deadline);
@@ -87,6 +88,11 @@ std::vector<Answer> Session::AskOnce(
         absent != absent_.end()) {
       answers.push_back(
           {.value = pg::Error(absent->second, "", ""), .silent = true});
+      continue;
+    }
+    if (const auto* kept = Kept(*collector)) {
+      answers.push_back(*kept);
+      answers.back().took = {};
       continue;
     }
     const auto known = impossible_.find(collector->name);
@@ -106,16 +112,44 @@ std::vector<Answer> Session::AskOnce(
   // Something must be asked, or a dead session would pass for a live one.
   if (queries.empty()) queries.push_back({"SELECT", {}});
   auto outcomes = connection_->Flight(queries, GuardFor(deadline), deadline);
+  const auto now = pg::Clock::now();
   for (size_t i = 0; i < asked.size(); ++i) {
+    const auto& collector = *collectors[asked[i]];
     auto& answer = answers[asked[i]];
-    answer.value = std::move(outcomes[i].value);
     answer.took = outcomes[i].took;
-    const auto* error = std::get_if<pg::Error>(&answer.value);
-    if (error != nullptr && IsMissing(*error)) {
-      impossible_.insert_or_assign(collectors[asked[i]]->name, *error);
+    answer.at = now;
+    if (auto* error = std::get_if<pg::Error>(&outcomes[i].value)) {
+      if (IsMissing(*error)) {
+        impossible_.insert_or_assign(collector.name, *error);
+      }
+      answer.value = std::move(*error);
+    } else {
+      answer.value = std::make_shared<const pg::Result>(
+          std::get<pg::Result>(std::move(outcomes[i].value)));
+    }
+    if (collector.interval.count() > 0) {
+      kept_.insert_or_assign(collector.name, answer);
     }
   }
   return answers;
+}
+
+void Session::Forget() {
+  learned_at_.reset();
+  kept_.clear();
+}
+
+const Answer* Session::Kept(const Collector& collector) const {
+  const auto kept = kept_.find(collector.name);
+  if (kept == kept_.end()) return nullptr;
+  std::chrono::seconds interval = collector.interval;
+  if (const auto* error = std::get_if<pg::Error>(&kept->second.value)) {
+    // One that the server never came to is not the collector's own.
+    if (error->sqlstate().empty()) return nullptr;
+    interval = std::min(interval, kFailureInterval);
+  }
+  return pg::Clock::now() - kept->second.at < interval ? &kept->second
+                                                       : nullptr;
 }
 
 void Session::Learn(const std::vector<const Collector*>& collectors,

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -21,9 +22,10 @@ namespace meshhook {
 
 // What one collector got.
 struct Answer {
-  std::variant<pg::Result, pg::Error> value;
+  std::variant<std::shared_ptr<const pg::Result>, pg::Error> value;
   bool silent = false;  // nothing to read there: the Error says what is absent
   std::chrono::nanoseconds took{0};
+  pg::Clock::time_point at{};  // when it was asked
 };
 
 // Opened when first asked, and again after it broke. Not thread-safe.
@@ -47,8 +49,8 @@ class Session {
 
   bool open() const { return connection_ && connection_->open(); }
   void Close() { connection_.reset(); }
-  // Looks anew what the server has when next asked.
-  void Forget() { learned_at_.reset(); }
+  // Looks anew what the server has when next asked, and asks for everything.
+  void Forget();
   // As it was found last.
   const Server& server() const { return server_; }
 
@@ -59,6 +61,8 @@ class Session {
              pg::Deadline deadline);
   void LearnServer(const pg::Result& version, const pg::Result& extensions);
   void LearnNeeds(const Collector& collector, const pg::Outcome& outcome);
+  // Its last answer, if it is not yet time to ask again.
+  const Answer* Kept(const Collector& collector) const;
 
   const Conninfo conninfo_;
   const std::string excluded_schemas_;
@@ -70,6 +74,7 @@ class Session {
   std::map<std::string, std::string> absent_;    // what it needs
   std::map<std::string, pg::Error> impossible_;  // until the database changes
   std::map<std::string, Selection> selections_;
+  std::map<std::string, Answer> kept_;  // of those with an interval
 };
 
 }  // namespace meshhook

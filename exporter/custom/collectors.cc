@@ -110,6 +110,8 @@ Collector CollectorOf(const Node& node, const std::string& file) {
                       .scope = TextOf(node, "scope") == "database"
                                    ? Scope::kDatabase
                                    : Scope::kInstance,
+                      .interval = std::chrono::seconds(
+                          NumberOf(node, "interval")),
                       .on = BooleanOf(node, "on", true)};
   if (collector.summary.empty()) collector.summary = "of " + file;
   for (const auto& metric : ItemsOf(node, "metrics", Kind::kMap)) {

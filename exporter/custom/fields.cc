@@ -117,6 +117,7 @@ const std::vector<Field>& CustomFields() {
       {"collectors", "needs", kGroup, false,
        "needs: {sql: …, absent: shop is not installed}"},
       {"collectors", "scope", kText, false, "scope: database"},
+      {"collectors", "interval", kNumber, false, "interval: 300"},
       {"collectors", "limit", kGroup, false, "limit: {rows: 50, rank: orders}"},
       {"collectors", "settings", kGroups, false,
        "settings: and under it - name: …"},

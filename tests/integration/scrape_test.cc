@@ -229,6 +229,33 @@ TEST(Scrape, DoesWithoutAnExtensionAndAsksForItNoMore) {
       "extension pg_stat_statements is not installed in database " + db.name());
 }
 
+TEST(Scrape, AsksACollectorWithAnIntervalOnceInIt) {
+  Database db;
+  auto seldom = CollectorOf(
+      "seldom", "SELECT extract(epoch FROM clock_timestamp()) AS v");
+  auto failing = CollectorOf("failing", "SELECT 1 / 0 AS v");
+  seldom.interval = failing.interval = 1h;
+  Site site(db.Url(test::kExporter),
+            {seldom, failing,
+             CollectorOf("always",
+                         "SELECT extract(epoch FROM clock_timestamp()) AS v")});
+  const std::string age = "meshhook_exporter_collector_age_seconds";
+  const std::string took = "pg_scrape_collector_duration_seconds{collector=";
+  const auto first = site.Page();
+  const auto second = site.Page();
+  EXPECT_EQ(SampleSum(first, "test_seldom"), SampleSum(second, "test_seldom"));
+  EXPECT_NE(SampleSum(first, "test_always"), SampleSum(second, "test_always"));
+  EXPECT_GT(SampleSum(second, age + "{collector=\"seldom\"}"),
+            SampleSum(first, age + "{collector=\"seldom\"}"));
+  EXPECT_EQ(second.find(age + "{collector=\"always\"}"), second.npos);
+  EXPECT_EQ(Success(second, "seldom"), 1);
+  // Nor is one that fails asked again at once.
+  EXPECT_EQ(Success(second, "failing"), 0);
+  EXPECT_GT(SampleSum(first, took + "\"failing\"}"), 0);
+  EXPECT_EQ(SampleSum(second, took + "\"failing\"}"), 0);
+  EXPECT_EQ(SampleSum(second, took + "\"seldom\"}"), 0);
+}
+
 TEST(Scrape, FindsAnExtensionWhereverItIs) {
   Database db;
   db.Exec(

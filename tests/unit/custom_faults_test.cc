@@ -111,7 +111,8 @@ const std::vector<Mistake> kCollectors{
     {Good("  timeout: 5\n"),
      ":5: collector \"a\": unknown key \"timeout\"; to mend it: remove it; "
      "what can stand here: name, summary, query, labels, metrics, variants, "
-     "extension, min_server_version, needs, scope, limit, settings, on\n"},
+     "extension, min_server_version, needs, scope, interval, limit, settings, "
+     "on\n"},
     {Good("  query: SELECT 2\n"),
      ":5: collector \"a\": \"query\" stands here twice; to mend it: remove "
      "one\n"},

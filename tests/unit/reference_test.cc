@@ -53,12 +53,14 @@ TEST(MetricsReference, SaysOnWhatTermsACollectorRuns) {
       .scope = meshhook::Scope::kDatabase,
       .limit = {.rows = 7, .rank = "size"},
       .settings = {{"depth", "3", "how deep"}, {"who", "", "which"}},
+      .interval = std::chrono::seconds(60),
       .on = false};
   const auto page = MetricsReference({collector});
   EXPECT_NE(
       page.find("\n## c\n\nSome rows. Off; `--collector.c` switches it on. In "
                 "every database. Needs the extension e. Since PostgreSQL 14. "
-                "Silent where there is no moon. The 7 rows of greatest `size` "
+                "Silent where there is no moon. Asked every 60 seconds at "
+                "most. The 7 rows of greatest `size` "
                 "have series: `--collector.c.limit`.\n"
                 "- `--collector.c.depth` (3): how deep\n"
                 "- `--collector.c.who` (empty): which\n"),
