@@ -68,7 +68,7 @@ def fold_all(session):
                      "fold_steps(20000, '0')"):
         while session.value(f"SELECT metrics.{function}") > 0:
             pass
-    for _ in range(3):
+    for _ in range(4):
         session.run("SELECT metrics.refresh_if_due()")
 
 

@@ -255,6 +255,11 @@ TEST_F(Texts, OfTwoUsersAreShownOnce) {
 TEST(StatStatements, WorkWithAnOlderExtension) {
   for (const std::string version : {"1.8", "1.9"}) {
     Roomy db;
+    if (db.Exec("SELECT count(*) FROM pg_available_extension_versions "
+                "WHERE name = 'pg_stat_statements' AND version = '" +
+                version + "'") == "0") {
+      continue;  // PostgreSQL 13 ends at 1.8
+    }
     db.Exec("DROP EXTENSION pg_stat_statements", test::kSuperuser);
     db.Exec("CREATE EXTENSION pg_stat_statements SCHEMA extensions VERSION '" +
                 version + "'",
@@ -276,7 +281,7 @@ TEST(StatStatements, WorkWithAnOlderExtension) {
     if (version == "1.8") {
       EXPECT_TRUE(status.silent);
       EXPECT_EQ(status.reason, "pg_stat_statements is older than version 1.9");
-    } else if (std::stoi(db.Exec("SHOW server_version_num")) >= 140000) {
+    } else {
       EXPECT_TRUE(status.success) << status.reason;
     }
   }
