@@ -14,7 +14,7 @@ help() {
 scripts/test-matrix.sh: run the tests that need a server on PostgreSQL
 $(server_versions | paste -sd ' '), got from the npm registry. About 3 minutes a version.
 
-  scripts/test-matrix.sh [MAJOR]...           contract, integration and data
+  scripts/test-matrix.sh [MAJOR]...           all but unit tests
   scripts/test-matrix.sh --contract [MAJOR].. every collector and its metrics
                                               only; 10 seconds a version
 
@@ -23,7 +23,7 @@ which did. Exit status: 0 if every test passed.
 HELP
 }
 
-labels='contract|integration|data'
+labels='contract|integration|data|collectors'
 case ${1:-} in
   --help | -h) help; exit 0 ;;
   --contract) labels=contract; shift ;;

@@ -15,7 +15,7 @@ scripts/test.sh: build and test everything, on real PostgreSQL, Prometheus and
 Alertmanager. About 15 minutes on 2 cores.
 
   scripts/test.sh           all of it
-  scripts/test.sh --quick   unit, integration and data tests of the release build
+  scripts/test.sh --quick   all tests of the release build but checks and stack
 
 What it does, in order
   1. installs the Debian packages that are missing (root or sudo)
@@ -23,8 +23,9 @@ What it does, in order
      unit and integration tests
   3. the same with the thread sanitizer
   4. builds the release, and runs those again, then the tests of the data layer
-     (SQL, to which a sanitizer adds nothing), the checks of alerts, dashboards,
-     compose.yaml, style and reference pages, and the whole stack
+     and of collectors (SQL, to which a sanitizer adds nothing), the checks of
+     alerts, dashboards, compose.yaml, style and reference pages, and the whole
+     stack
   5. runs every collector on the oldest and on the newest PostgreSQL;
      scripts/test-matrix.sh runs more tests on all versions
 
@@ -54,7 +55,7 @@ cd "$ROOT"
 step packages
 install_packages build test stack dashboards
 if [[ $quick == yes ]]; then
-  build_and_test release --label-regex 'unit|integration|data'
+  build_and_test release --label-regex 'unit|integration|data|collectors'
 else
   build_and_test asan --label-regex 'unit|integration'
   build_and_test tsan --label-regex 'unit|integration'

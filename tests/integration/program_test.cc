@@ -9,6 +9,7 @@
 #include <sstream>
 #include <thread>
 
+#include "collectors/all.h"
 #include "tests/support/database.h"
 #include "tests/support/exporter.h"
 #include "tests/support/runs.h"
@@ -108,8 +109,14 @@ TEST(Program, FinishesAQuickScrapeBeforeItEnds) {
       "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
       "AND datname = current_database()";
   EXPECT_EQ(db.Exec(kWaiting, test::kSuperuser), "0");
-  Exporter exporter(db.Url(test::kExporter),
-                    {"--no-worker", "--no-collector.database"});
+  std::vector<std::string> flags{"--no-worker"};
+  for (const auto& collector : meshhook::collectors::All()) {
+    if (collector.name == "worker" || collector.name == "stat_database") {
+      continue;
+    }
+    flags.push_back("--no-collector." + collector.name);
+  }
+  Exporter exporter(db.Url(test::kExporter), flags);
   const test::HttpConnection client(exporter.port());
   client.Send(
       "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
