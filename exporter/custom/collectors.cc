@@ -100,19 +100,18 @@ Metric MetricOf(const Node& node) {
 }
 
 Collector CollectorOf(const Node& node, const std::string& file) {
-  Collector collector{.name = TextOf(node, "name"),
-                      .summary = LineTextOf(node, "summary"),
-                      .query = QueryOf(node),
-                      .labels = TextsOf(node, "labels"),
-                      .metrics = {},
-                      .extension = TextOf(node, "extension"),
-                      .min_server_version = ServerVersionOf(node),
-                      .scope = TextOf(node, "scope") == "database"
-                                   ? Scope::kDatabase
-                                   : Scope::kInstance,
-                      .interval = std::chrono::seconds(
-                          NumberOf(node, "interval")),
-                      .on = BooleanOf(node, "on", true)};
+  Collector collector{
+      .name = TextOf(node, "name"),
+      .summary = LineTextOf(node, "summary"),
+      .query = QueryOf(node),
+      .labels = TextsOf(node, "labels"),
+      .metrics = {},
+      .extension = TextOf(node, "extension"),
+      .min_server_version = ServerVersionOf(node),
+      .scope = TextOf(node, "scope") == "database" ? Scope::kDatabase
+                                                   : Scope::kInstance,
+      .interval = std::chrono::seconds(NumberOf(node, "interval")),
+      .on = BooleanOf(node, "on", true)};
   if (collector.summary.empty()) collector.summary = "of " + file;
   for (const auto& metric : ItemsOf(node, "metrics", Kind::kMap)) {
     collector.metrics.push_back(MetricOf(metric));
