@@ -6,12 +6,11 @@
 #include "collectors/metric.h"
 
 namespace meshhook::collectors {
+namespace {
 
-Collector StatProgressVacuum() {
-  return {
-      .name = "stat_progress_vacuum",
-      .summary = "vacuums under way",
-      .query = R"(
+// PostgreSQL 17 counts dead tuples under another name, and what fits in bytes.
+std::string Query(const std::string& max_dead, const std::string& num_dead) {
+  return R"(
         SELECT p.datname, coalesce(CASE WHEN p.datname = current_database()
                                         THEN p.relid::regclass::text END,
                                    p.relid::text) AS relname,
@@ -24,15 +23,26 @@ Collector StatProgressVacuum() {
                    AS heap_blks_vacuumed,
                CASE WHEN phases.phase = 'initializing' THEN p.index_vacuum_count END
                    AS index_vacuums,
-               CASE WHEN phases.phase = 'initializing' THEN p.max_dead_tuples END
+               CASE WHEN phases.phase = 'initializing' THEN )" +
+         max_dead + R"( END
                    AS max_dead_tuples,
-               CASE WHEN phases.phase = 'initializing' THEN p.num_dead_tuples END
+               CASE WHEN phases.phase = 'initializing' THEN )" +
+         num_dead + R"( END
                    AS num_dead_tuples
         FROM pg_stat_progress_vacuum AS p,
              (VALUES ('initializing'), ('scanning heap'), ('vacuuming indexes'),
                      ('vacuuming heap'), ('cleaning up indexes'),
                      ('truncating heap'), ('performing final cleanup'))
-                 AS phases (phase))",
+                 AS phases (phase))";
+}
+
+}  // namespace
+
+Collector StatProgressVacuum() {
+  return {
+      .name = "stat_progress_vacuum",
+      .summary = "vacuums under way",
+      .query = Query("p.max_dead_tuples", "p.num_dead_tuples"),
       .labels = {"datname", "relname"},
       .metrics = {By({"datname", "relname", "phase"},
                      Gauge("pg_stat_progress_vacuum_phase",
@@ -51,28 +61,7 @@ Collector StatProgressVacuum() {
                       "max_dead_tuples"),
                   Gauge("pg_stat_progress_vacuum_num_dead_tuples",
                         "Dead tuples found so far.", "num_dead_tuples")},
-      .variants = {{170000, R"(
-        SELECT p.datname, coalesce(CASE WHEN p.datname = current_database()
-                                        THEN p.relid::regclass::text END,
-                                   p.relid::text) AS relname,
-               phases.phase, (phases.phase = p.phase)::int AS in_phase,
-               CASE WHEN phases.phase = 'initializing' THEN p.heap_blks_total END
-                   AS heap_blks,
-               CASE WHEN phases.phase = 'initializing' THEN p.heap_blks_scanned END
-                   AS heap_blks_scanned,
-               CASE WHEN phases.phase = 'initializing' THEN p.heap_blks_vacuumed END
-                   AS heap_blks_vacuumed,
-               CASE WHEN phases.phase = 'initializing' THEN p.index_vacuum_count END
-                   AS index_vacuums,
-               CASE WHEN phases.phase = 'initializing' THEN NULL::bigint END
-                   AS max_dead_tuples,
-               CASE WHEN phases.phase = 'initializing' THEN p.num_dead_item_ids END
-                   AS num_dead_tuples
-        FROM pg_stat_progress_vacuum AS p,
-             (VALUES ('initializing'), ('scanning heap'), ('vacuuming indexes'),
-                     ('vacuuming heap'), ('cleaning up indexes'),
-                     ('truncating heap'), ('performing final cleanup'))
-                 AS phases (phase))"}},
+      .variants = {{170000, Query("NULL::bigint", "p.num_dead_item_ids")}},
   };
 }
 

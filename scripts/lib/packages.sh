@@ -30,7 +30,8 @@ package_list() {
           libcivetweb1 libjsoncpp25 libyaml-cpp0.7 libspdlog1.10 libfmt9 \
           zlib1g
         ;;
-      test) printf '%s\n' clang-format clang-tidy shellcheck python3 python3-yaml git ;;
+      test) printf '%s\n' clang-format clang-tidy shellcheck python3 python3-yaml \
+        git postgresql-15-hypopg ;;
       stack)
         package_list catcher
         printf '%s\n' postgresql postgresql-contrib prometheus \
