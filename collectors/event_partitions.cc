@@ -4,6 +4,7 @@
 // it all but the sizes, which are not asked of what is locked.
 #include "collectors/all.h"
 #include "collectors/metric.h"
+#include "collectors/relations.h"
 
 namespace meshhook::collectors {
 
@@ -12,13 +13,8 @@ Collector EventPartitions() {
       .name = "event_partitions",
       .summary = "how far workflow_events reaches, and its months' sizes",
       // Bounds are read without a lock, as they name no column.
-      .query = R"(
-        WITH locked AS MATERIALIZED (
-            SELECT relation FROM pg_locks
-            WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
-              AND database = (SELECT oid FROM pg_database
-                              WHERE datname = current_database())
-        ), bounds AS MATERIALIZED (
+      .query = "WITH " + kLocked + R"(,
+        bounds AS MATERIALIZED (
             SELECT c.oid, relname, reltuples, pg_get_expr(relpartbound, 0)
                        AS bound
             FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = inhrelid

@@ -64,6 +64,7 @@ Databases::Databases(const Conninfo& conninfo, DatabaseOptions options,
     : conninfo_(conninfo),
       options_(std::move(options)),
       excluded_schemas_(RegexOf(options_.excluded_schemas)),
+      discovery_(Discovery(options_)),
       interrupt_(interrupt),
       given_(conninfo, excluded_schemas_, interrupt),
       backoff_(kMostBackoff) {}
@@ -85,7 +86,6 @@ std::vector<Part> Databases::Ask(const std::vector<Collector>& collectors,
     unreachable_.reset();
     return parts;
   } catch (const pg::Error& error) {
-    given_.Close();
     const auto now = pg::Clock::now();
     if (!backoff_.Waiting(now)) backoff_.Failed(now);
     unreachable_ = error;
@@ -97,8 +97,7 @@ std::vector<Part> Databases::AskAll(const std::vector<Collector>& collectors,
                                     pg::Deadline deadline) {
   std::vector<const Collector*> asked;
   for (const auto& collector : collectors) asked.push_back(&collector);
-  const auto discovery = Discovery(options_);
-  if (options_.discover) asked.push_back(&discovery);
+  if (options_.discover) asked.push_back(&discovery_);
 
   auto answers = given_.Ask(asked, deadline);
   std::vector<Part> parts;

@@ -59,6 +59,7 @@ class Databases {
   const Conninfo conninfo_;
   const DatabaseOptions options_;
   const std::string excluded_schemas_;
+  const Collector discovery_;
   const pg::Interrupt* const interrupt_;
   Session given_;
   std::map<std::string, Session> others_;

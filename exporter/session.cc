@@ -52,12 +52,7 @@ std::vector<Answer> Session::Ask(
     Close();
     if (!retry) throw;
   }
-  try {
-    return AskOnce(collectors, deadline);
-  } catch (const pg::Error&) {
-    Close();
-    throw;
-  }
+  return Ask(collectors, deadline);  // once more, as none is kept now
 }
 
 pg::Result Session::Run(const pg::Query& query, pg::Deadline deadline) {

@@ -35,10 +35,11 @@ std::string ExtensionSchema(const Collector& collector, const Server& server) {
                       ", or switch off with --no-collector." + collector.name);
 }
 
-std::string Quoted(const std::string& name) {
-  std::string quoted = "\"";
-  for (const char c : name) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
+// A name, or with another quote a literal.
+std::string Quoted(const std::string& text, char quote = '"') {
+  std::string quoted(1, quote);
+  for (const char c : text) quoted.append(c == quote ? 2 : 1, c);
+  return quoted + quote;
 }
 
 // The column of each metric, its bounds and its sum, once each; true for those
@@ -131,12 +132,8 @@ pg::Query StatementFor(const Collector& collector, const Server& server,
 std::string Readable(const pg::Query& statement) {
   std::string sql = statement.sql;
   for (size_t i = 0; i < statement.parameters.size(); ++i) {
-    std::string literal = "'";
-    for (const char c : statement.parameters[i]) {
-      literal += c == '\'' ? "''" : std::string(1, c);
-    }
     ReplaceAll(sql, "$" + std::to_string(i + 1) + "::text",
-               literal + "'::text");
+               Quoted(statement.parameters[i], '\'') + "::text");
   }
   return sql;
 }

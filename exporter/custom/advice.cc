@@ -12,11 +12,6 @@ using prometheus::MetricType;
 using yaml::Kind;
 using yaml::Node;
 
-bool EndsIn(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() &&
-         text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 }  // namespace
 
 void Advise(const Node& node, const Collector& collector, Faults& advice) {
@@ -36,7 +31,7 @@ void Advise(const Node& node, const Collector& collector, Faults& advice) {
     const Metric& metric = collector.metrics[i];
     advice.In(ContextOf(collector, metric));
     const int line = LineOf(metrics[i], "name");
-    const bool total = EndsIn(metric.name, "_total");
+    const bool total = metric.name.ends_with("_total");
     if (metric.type == MetricType::Counter && !total) {
       advice.Add(line, "a counter's name ends in _total",
                  "write name: " + metric.name + "_total");
@@ -46,15 +41,15 @@ void Advise(const Node& node, const Collector& collector, Faults& advice) {
                  "write type: counter if it never falls, else another name");
     }
     for (const char* end : {"_bucket", "_count", "_sum"}) {
-      if (metric.type == MetricType::Histogram || !EndsIn(metric.name, end)) {
+      if (metric.type == MetricType::Histogram || !metric.name.ends_with(end)) {
         continue;
       }
       advice.Add(line, std::string(end) + " is the end of a histogram's series",
                  "choose another name");
     }
     for (const auto& unit : kUnits) {
-      if (!EndsIn(metric.name, unit.wrong) &&
-          !EndsIn(metric.name, std::string(unit.wrong) + "_total")) {
+      if (!metric.name.ends_with(unit.wrong) &&
+          !metric.name.ends_with(std::string(unit.wrong) + "_total")) {
         continue;
       }
       advice.Add(line, "the unit is none of Prometheus' base units",

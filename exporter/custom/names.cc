@@ -32,10 +32,6 @@ const Metric* RivalOf(const Collector& collector, size_t index) {
   return nullptr;
 }
 
-bool Begins(const std::string& text, const std::string& beginning) {
-  return text.compare(0, beginning.size(), beginning) == 0;
-}
-
 }  // namespace
 
 Names::Names(const std::vector<Collector>& built_in) {
@@ -62,11 +58,11 @@ void Names::Take(const Collector& collector, const std::string& where) {
 
 std::string Names::OwnerOf(const Metric& metric) const {
   for (const auto& [beginning, owner] : beginnings_) {
-    if (Begins(metric.name, beginning)) return owner;
+    if (metric.name.starts_with(beginning)) return owner;
   }
   if (!metric.name_column.empty()) {
     const auto next = series_.lower_bound(metric.name);
-    return next != series_.end() && Begins(next->first, metric.name)
+    return next != series_.end() && next->first.starts_with(metric.name)
                ? next->second
                : "";
   }

@@ -5,6 +5,7 @@
 
 #include "collectors/all.h"
 #include "exporter/scraper.h"
+#include "tests/support/collect.h"
 #include "tests/support/database.h"
 #include "tests/support/server.h"
 
@@ -20,9 +21,7 @@ using test::SampleSum;
 Collector Told(std::vector<std::pair<std::string, std::string>> settings) {
   auto collector = StatStatements();
   for (const auto& [name, value] : settings) {
-    for (auto& setting : collector.settings) {
-      if (setting.name == name) setting.value = value;
-    }
+    collector = test::With(std::move(collector), name, value);
   }
   return collector;
 }
@@ -53,13 +52,10 @@ class Roomy : public Database {
 
 // All statements of this database alone: other tests run in the others.
 std::string Everything(Database& db, Collector collector) {
-  for (auto& setting : collector.settings) {
-    if (setting.name == "exclude_databases") {
-      setting.value = db.Exec(
-          "SELECT string_agg(datname, ' , ') FROM pg_database "
-          "WHERE datname <> current_database()");
-    }
-  }
+  collector =
+      test::With(std::move(collector), "exclude_databases",
+                 db.Exec("SELECT string_agg(datname, ' , ') FROM pg_database "
+                         "WHERE datname <> current_database()"));
   collector.limit.rows = 5000;
   return Page(db.Conninfo(test::kExporter), {std::move(collector)});
 }

@@ -36,6 +36,16 @@ class Collecting {
   meshhook::Scraper scraper_;
 };
 
+// The collector with that setting.
+inline meshhook::Collector With(meshhook::Collector collector,
+                                const std::string& setting,
+                                const std::string& value) {
+  for (auto& known : collector.settings) {
+    if (known.name == setting) known.value = value;
+  }
+  return collector;
+}
+
 inline std::string Collect(const Database& db,
                            const meshhook::Collector& collector) {
   return Collecting(db, collector).Page();

@@ -4,7 +4,6 @@
 
 #include <string>
 
-#include "exporter/collector.h"
 #include "tests/support/database.h"
 
 namespace test {
@@ -18,15 +17,6 @@ inline std::string Of(const Database& db, const std::string& metric,
 inline std::string Relation(const std::string& name,
                             const std::string& schema = "public") {
   return ",schemaname=\"" + schema + "\",relname=\"" + name + "\"";
-}
-
-inline meshhook::Collector With(meshhook::Collector collector,
-                                const std::string& setting,
-                                const std::string& value) {
-  for (auto& known : collector.settings) {
-    if (known.name == setting) known.value = value;
-  }
-  return collector;
 }
 
 // In a session that ends, so that what was counted is there for others soon.

@@ -8,6 +8,7 @@
 
 #include "collectors/all.h"
 #include "exporter/custom/collectors.h"
+#include "tests/support/custom.h"
 #include "tests/support/folder.h"
 
 namespace {
@@ -15,32 +16,14 @@ namespace {
 using meshhook::Collector;
 using meshhook::CustomCollectors;
 using meshhook::CustomFields;
-using meshhook::ParseCustomCollectors;
 using meshhook::ReadCustomCollectors;
 using prometheus::MetricType;
+using test::FaultsOf;
+using test::Good;
+using test::Parse;
 
 constexpr auto kExample = MESHHOOK_SOURCE "/docs/examples/collectors.yml";
 constexpr auto kReference = MESHHOOK_SOURCE "/docs/custom-collectors.md";
-
-CustomCollectors Parse(const std::string& text) {
-  return ParseCustomCollectors("f.yml", text, meshhook::collectors::All());
-}
-
-// Each fault on a line of its own.
-std::string FaultsOf(const std::string& text) {
-  std::string lines;
-  for (const auto& fault : Parse(text).faults) lines += Text(fault) + "\n";
-  return lines;
-}
-
-// A collector that is good, with other lines of its own behind it.
-std::string Good(const std::string& more) {
-  return "collectors:\n"
-         "- name: a\n"
-         "  query: SELECT 1 AS v, 2 AS l\n"
-         "  metrics: [{name: app_v, type: gauge, help: A., column: v}]\n" +
-         more;
-}
 
 std::string ReadFile(const std::string& path) {
   std::ifstream stream(path);

@@ -8,29 +8,12 @@
 
 #include "collectors/all.h"
 #include "exporter/custom/collectors.h"
+#include "tests/support/custom.h"
 
 namespace {
 
-meshhook::CustomCollectors Read(const std::string& text) {
-  return meshhook::ParseCustomCollectors("f.yml", text,
-                                         meshhook::collectors::All());
-}
-
-// Each fault on a line of its own.
-std::string FaultsOf(const std::string& text) {
-  std::string lines;
-  for (const auto& fault : Read(text).faults) lines += Text(fault) + "\n";
-  return lines;
-}
-
-// A collector that is good, with other lines of its own behind it.
-std::string Good(const std::string& more) {
-  return "collectors:\n"
-         "- name: a\n"
-         "  query: SELECT 1 AS v, 2 AS l\n"
-         "  metrics: [{name: app_v, type: gauge, help: A., column: v}]\n" +
-         more;
-}
+using test::FaultsOf;
+using test::Good;
 
 // A collector with this in the place of its one metric.
 std::string WithMetric(const std::string& metric) {
@@ -291,7 +274,7 @@ TEST(CustomFaults, OfAMetric) { ExpectFaults(kMetrics); }
 TEST(CustomFaults, AreTwentyAndTheNumberOfTheRest) {
   std::string text = Good("");
   for (int i = 0; i < 30; ++i) text += "  x" + std::to_string(i) + ": 1\n";
-  const auto faults = Read(text).faults;
+  const auto faults = test::Parse(text).faults;
   ASSERT_EQ(faults.size(), 21u);
   EXPECT_EQ(Text(faults[20]),
             "f.yml:25: from here on 10 more faults; to mend it: mend the "
