@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -13,6 +15,7 @@
 #include <future>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "exporter/log.h"
 
@@ -21,11 +24,25 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// How long what runs may take to be cancelled: somebody may wait for the
+// answers that came before it, or nobody any more.
+constexpr milliseconds kLatePatience{100};
 constexpr milliseconds kCancelPatience{500};
+// A request ends one query; the next of the flight may need another.
+constexpr milliseconds kCancelAgain{10};
+// Of one answer. Whatever it is, it must fit into the memory of this program
+// more than once.
+constexpr size_t kMostBytes = 32u << 20;
+constexpr auto kLimitExceeded = "54000";  // program_limit_exceeded
+
+// In microseconds.
+constexpr auto kClock =
+    "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
 
 // A segment begins with this; its settings end with the segment's implicit
 // transaction. JIT would spend more than these short queries ever gain, and
-// an empty search path leaves nothing to the schemas others can write to.
+// an empty search path leaves nothing to the schemas others can write to. The
+// clock in the last column says when the server began with the segment.
 constexpr auto kGuard =
     "select set_config('statement_timeout', $1, true), "
     "set_config('lock_timeout', $2, true), "
@@ -33,7 +50,8 @@ constexpr auto kGuard =
     "coalesce(nullif($3, ''), current_setting('transaction_read_only')), "
     "true), "
     "set_config('search_path', 'pg_catalog', true), "
-    "set_config('jit', 'off', true)";
+    "set_config('jit', 'off', true), "
+    "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
 
 // libpq ends its messages with a newline and spreads some over several lines,
 // the later ones indented by a tab.
@@ -66,30 +84,40 @@ void LogNotice(void* /*unused*/, const PGresult* result) {
 }
 
 // libpq's request to cancel blocks until the server has taken it, which one
-// that is stopped never does: so it has a thread that may be left behind.
-void Cancel(PGconn* connection) try {
+// that is stopped never does: so it has a thread that may be left behind. The
+// future is ready when it is taken. Throws where there is no thread to spare.
+std::future<void> RequestCancel(PGconn* connection) {
   const std::shared_ptr<PGcancel> cancel(PQgetCancel(connection), PQfreeCancel);
-  const auto done = std::make_shared<std::promise<void>>();
-  std::thread([cancel, done] {
+  const auto taken = std::make_shared<std::promise<void>>();
+  std::thread([cancel, taken] {
     std::array<char, 256> message{};
     PQcancel(cancel.get(), message.data(), static_cast<int>(message.size()));
-    done->set_value();
+    taken->set_value();
   }).detach();
-  done->get_future().wait_for(kCancelPatience);
-} catch (const std::exception& error) {
-  // Without a thread to spare the server's statement timeout must do.
-  log::Debug("cannot cancel", {{"reason", error.what()}});
+  return taken->get_future();
 }
 
 }  // namespace
 
-Interrupt::Interrupt() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+// No answer within the time allowed; the session is as good as it was.
+class Connection::Late : public Error {
+ public:
+  using Error::Error;
+};
+
+// What became of one query of a flight, and when the server began with it.
+struct Connection::Segment {
+  std::variant<Result, Error> value;
+  std::optional<std::chrono::microseconds> began;
+};
+
+Stop::Stop() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (fd_ < 0) throw std::runtime_error("cannot create an eventfd");
 }
 
-Interrupt::~Interrupt() { close(fd_); }
+Stop::~Stop() { close(fd_); }
 
-void Interrupt::Fire() {
+void Stop::Fire() {
   fired_ = true;
   eventfd_write(fd_, 1);
 }
@@ -99,6 +127,16 @@ std::optional<std::string_view> Result::Get(int row, int column) const {
   return std::string_view(
       PQgetvalue(result_.get(), row, column),
       static_cast<size_t>(PQgetlength(result_.get(), row, column)));
+}
+
+size_t Result::Bytes() const {
+  size_t bytes = 0;
+  for (int row = 0; row < rows(); ++row) {
+    for (int column = 0; column < columns(); ++column) {
+      bytes += static_cast<size_t>(PQgetlength(result_.get(), row, column));
+    }
+  }
+  return bytes;
 }
 
 Connection Connection::Open(const Conninfo& conninfo, Deadline deadline,
@@ -152,25 +190,17 @@ void Connection::Wait(bool for_write, Deadline deadline) {
        {interrupt_ == nullptr ? -1 : interrupt_->fd(), POLLIN, 0}}};
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-    if (left.count() <= 0) Abandon("no answer within the time allowed");
+    if (left.count() <= 0)
+      throw Late("no answer within the time allowed", "", "");
     const int ready =
         poll(polled.data(), polled.size(), static_cast<int>(left.count()));
-    if (ready < 0 && errno != EINTR) Abandon(std::strerror(errno));
-    if (polled[1].revents != 0) Abandon("interrupted");
-    if (ready > 0) return;
+    if (ready < 0 && errno != EINTR) throw Late(std::strerror(errno), "", "");
+    if (ready <= 0) continue;
+    if (polled[1].revents != 0 && interrupt_->fired()) {
+      throw Late("interrupted", "", "");
+    }
+    if (polled[0].revents != 0) return;
   }
-}
-
-void Connection::Abandon(const std::string& why) {
-  // Only where the interrupt fired: after a missed deadline the server's own
-  // statement timeout does the same.
-  if (PQstatus(connection_.get()) == CONNECTION_OK &&
-      PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE &&
-      interrupt_ != nullptr && interrupt_->fired()) {
-    Cancel(connection_.get());
-  }
-  connection_.reset();
-  throw Error(why, "", "");
 }
 
 void Connection::Broken() {
@@ -199,11 +229,26 @@ PGresult* Connection::Next(Deadline deadline) {
   while (unsent > 0 || PQisBusy(connection_.get()) != 0) {
     if (unsent < 0) Broken();
     Wait(unsent > 0, deadline);
-    if (PQconsumeInput(connection_.get()) == 0) Broken();
+    Consume();
     unsent = PQflush(connection_.get());
   }
   if (unsent < 0) Broken();
   return PQgetResult(connection_.get());
+}
+
+// libpq takes whatever the server sends into memory before it gives any of it.
+void Connection::Consume() {
+  int waiting = 0;
+  if (ioctl(PQsocket(connection_.get()), FIONREAD, &waiting) == 0) {
+    received_ += static_cast<size_t>(waiting);
+  }
+  if (received_ > kMostBytes) {
+    connection_.reset();
+    throw Error("its answer is longer than " +
+                    std::to_string(kMostBytes >> 20) + " MiB",
+                kLimitExceeded, "ask for fewer rows or shorter values");
+  }
+  if (PQconsumeInput(connection_.get()) == 0) Broken();
 }
 
 std::vector<Outcome> Connection::Flight(const std::vector<Query>& queries,
@@ -213,46 +258,118 @@ std::vector<Outcome> Connection::Flight(const std::vector<Query>& queries,
                         std::to_string(guard.lock_timeout.count()),
                         guard.read_only ? "on" : ""}};
   if (PQenterPipelineMode(connection_.get()) == 0) Broken();
+  const auto end_segment = [this] {
+    if (PQpipelineSync(connection_.get()) == 0) Broken();
+  };
   for (const auto& query : queries) {
     Send(settings);
     Send(query);
-    if (PQpipelineSync(connection_.get()) == 0) Broken();
+    end_segment();
   }
+  Send({kClock, {}});
+  end_segment();
 
   std::vector<Outcome> outcomes;
   outcomes.reserve(queries.size());
+  size_t under_way = queries.size() + 1;
+  std::optional<std::chrono::microseconds> began;
   auto answered = Clock::now();
-  const auto note = [&](std::variant<Result, Error> value) {
-    const auto now = Clock::now();
-    outcomes.push_back({std::move(value), now - answered});
-    answered = now;
-  };
   try {
-    while (outcomes.size() < queries.size()) note(NextAnswer(deadline));
+    while (under_way > 0) {
+      auto segment = NextSegment(deadline);
+      --under_way;
+      if (began && segment.began && *segment.began > *began) {
+        outcomes.back().server_time = *segment.began - *began;
+      }
+      began = segment.began;
+      if (under_way == 0) break;
+      const auto now = Clock::now();
+      outcomes.push_back(
+          {.value = std::move(segment.value), .took = now - answered});
+      answered = now;
+    }
     if (PQexitPipelineMode(connection_.get()) == 0) Broken();
   } catch (const Error& error) {
-    if (outcomes.empty()) throw;
-    while (outcomes.size() < queries.size()) note(error);
+    if (open()) Drain(under_way);
+    const bool long_answer = error.sqlstate() == kLimitExceeded;
+    if (outcomes.empty() && !long_answer) throw;
+    Error reason = error;
+    while (outcomes.size() < queries.size()) {
+      outcomes.push_back({.value = reason});
+      if (long_answer) {
+        reason =
+            Error("not answered, as an answer before it was too long", "", "");
+      }
+    }
   }
   return outcomes;
 }
 
-std::variant<Result, Error> Connection::NextAnswer(Deadline deadline) {
+Connection::Segment Connection::NextSegment(Deadline deadline) {
   // Until the sync come the settings' result and the query's, or an error and
   // "aborted" for what stood behind it.
-  std::optional<std::variant<Result, Error>> last;
+  std::optional<Segment> segment;
+  received_ = 0;
   while (true) {
     Result result(Next(deadline));
     if (PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
     if (result.get() == nullptr) continue;
     const ExecStatusType status = PQresultStatus(result.get());
-    if (status == PGRES_PIPELINE_SYNC) return std::move(last.value());
+    if (status == PGRES_PIPELINE_SYNC) return std::move(segment.value());
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-      last.emplace(std::move(result));
+      if (segment) {
+        segment->value = std::move(result);
+        continue;
+      }
+      const int clock = result.columns() - 1;
+      const std::chrono::microseconds began(std::stoll(result.Text(0, clock)));
+      segment.emplace(Segment{std::move(result), began});
     } else if (status == PGRES_FATAL_ERROR) {
-      last.emplace(ErrorOf(result.get()));
+      const auto began = segment ? segment->began : std::nullopt;
+      segment.emplace(Segment{ErrorOf(result.get()), began});
     }
   }
+}
+
+void Connection::Drain(size_t segments) {
+  const bool awaited = interrupt_ == nullptr || !interrupt_->fired();
+  const Deadline patience =
+      Clock::now() + (awaited ? kLatePatience : kCancelPatience);
+  const auto* interrupt = std::exchange(interrupt_, nullptr);
+  try {
+    std::future<void> taken;
+    const auto is_taken_by = [&taken](Deadline deadline) {
+      return taken.wait_until(deadline) == std::future_status::ready;
+    };
+    while (segments > 0) {
+      const auto now = Clock::now();
+      if (!taken.valid() || is_taken_by(now)) {
+        taken = RequestCancel(connection_.get());
+      }
+      try {
+        while (segments > 0) {
+          const Result result(Next(std::min(now + kCancelAgain, patience)));
+          if (PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
+          if (result.get() != nullptr &&
+              PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) {
+            --segments;
+          }
+        }
+      } catch (const Late&) {
+        if (Clock::now() >= patience) throw;
+      }
+    }
+    // One that the server has yet to take would hit what is asked next.
+    if (taken.valid() && !is_taken_by(patience)) {
+      throw Late("the server does not take a request to cancel", "", "");
+    }
+    if (PQexitPipelineMode(connection_.get()) == 0) Broken();
+  } catch (const std::exception& error) {
+    // The server's own statement timeout must do.
+    log::Debug("cannot cancel", {{"reason", error.what()}});
+    connection_.reset();
+  }
+  interrupt_ = interrupt;
 }
 
 Result Connection::Run(const Query& query, const Guard& guard,
@@ -275,9 +392,19 @@ Result Connection::Script(const std::string& sql, Deadline deadline) {
 Result Connection::ReadAll(Deadline deadline) {
   Result last(nullptr);
   std::optional<Error> error;
-  while (PGresult* next = Next(deadline)) {
-    last = Result(next);
-    if (PQresultStatus(next) == PGRES_FATAL_ERROR) error = ErrorOf(next);
+  received_ = 0;
+  try {
+    while (PGresult* next = Next(deadline)) {
+      last = Result(next);
+      if (PQresultStatus(next) == PGRES_FATAL_ERROR) error = ErrorOf(next);
+    }
+  } catch (const Late&) {
+    // After a missed deadline the server's own statement timeout does it.
+    if (interrupt_ != nullptr && interrupt_->fired()) {
+      RequestCancel(connection_.get()).wait_for(kCancelPatience);
+    }
+    connection_.reset();
+    throw;
   }
   if (PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
   if (error) throw std::move(*error);

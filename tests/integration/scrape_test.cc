@@ -269,7 +269,7 @@ TEST(Scrape, FindsAnExtensionWhereverItIs) {
 
 TEST(Sessions, AreNeverMoreThanThree) {
   Database db;
-  meshhook::pg::Interrupt interrupt;
+  meshhook::pg::Stop interrupt;
   std::atomic<long> most{0};
   std::atomic<bool> stop{false};
   {
