@@ -56,15 +56,6 @@ Error ErrorOf(const PGresult* result) {
   return {message, field(PG_DIAG_SQLSTATE), field(PG_DIAG_MESSAGE_HINT)};
 }
 
-// NOTICEs are chatter; WARNINGs are for the operator.
-void LogNotice(void* /*unused*/, const PGresult* result) {
-  const char* severity =
-      PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
-  const Error warning = ErrorOf(result);
-  log::Warn(warning.what(), {{"hint", warning.hint()}});
-}
-
 // libpq's request to cancel blocks until the server has taken it, which one
 // that is stopped never does: so it has a thread that may be left behind.
 void Cancel(PGconn* connection) try {
@@ -101,48 +92,13 @@ std::optional<std::string_view> Result::Get(int row, int column) const {
       static_cast<size_t>(PQgetlength(result_.get(), row, column)));
 }
 
-Connection Connection::Open(const Conninfo& conninfo, Deadline deadline,
-                            const Interrupt* interrupt) {
-  // Defaults come first, so that the operator's own values override them.
-  std::vector<const char*> keywords = {
-      "fallback_application_name", "client_encoding",  "keepalives_idle",
-      "keepalives_interval",       "keepalives_count", "tcp_user_timeout"};
-  std::vector<const char*> values = {
-      "meshhook-exporter", "UTF8", "10", "5", "3", "15000"};
-  for (const auto& [keyword, value] : conninfo.parameters()) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  const auto open = [&] {
-    keywords.push_back(nullptr);
-    values.push_back(nullptr);
-    Connection connection(
-        PQconnectStartParams(keywords.data(), values.data(), 0), interrupt);
-    connection.Connect(deadline);
-    return connection;
-  };
-  auto connection = open();
-  // Such a database holds bytes of any kind, and the server would refuse to
-  // send as UTF-8 what is none.
-  const char* encoding =
-      PQparameterStatus(connection.connection_.get(), "server_encoding");
-  if (encoding == nullptr || std::strcmp(encoding, "SQL_ASCII") != 0) {
-    return connection;
-  }
-  keywords.back() = "client_encoding";
-  values.back() = "SQL_ASCII";
-  return open();
-}
-
-void Connection::Connect(Deadline deadline) {
-  if (!connection_ || PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
-  PQsetNoticeReceiver(connection_.get(), LogNotice, nullptr);
-  for (auto step = PGRES_POLLING_WRITING; step != PGRES_POLLING_OK;
-       step = PQconnectPoll(connection_.get())) {
-    if (step == PGRES_POLLING_FAILED) Broken();
-    Wait(step == PGRES_POLLING_WRITING, deadline);
-  }
-  if (PQsetnonblocking(connection_.get(), 1) != 0) Broken();
+// NOTICEs are chatter; WARNINGs are for the operator.
+void Connection::LogNotice(void* /*unused*/, const PGresult* result) {
+  const char* severity =
+      PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
+  const Error warning = ErrorOf(result);
+  log::Warn(warning.what(), {{"hint", warning.hint()}});
 }
 
 void Connection::Wait(bool for_write, Deadline deadline) {

@@ -155,6 +155,8 @@ class Connection {
       : connection_(connection), interrupt_(interrupt) {}
 
   void Connect(Deadline deadline);
+  // libpq's notice receiver.
+  static void LogNotice(void* unused, const PGresult* result);
   void Send(const Query& query);
   // Reads to the end of what was sent; its last rows. Throws Error.
   Result ReadAll(Deadline deadline);
