@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -43,6 +44,12 @@ class Error : public std::runtime_error {
   std::string sqlstate_;
   std::string hint_;
 };
+
+// program_limit_exceeded: an answer was longer than anyone has memory for.
+inline constexpr auto kLimitExceeded = "54000";
+
+// What a result of libpq says was refused.
+Error ErrorOf(const PGresult* result);
 
 // Ends the waits of a connection from outside.
 class Interrupt {
@@ -171,10 +178,17 @@ class Connection {
       : connection_(connection), interrupt_(interrupt) {}
 
   void Connect(Deadline deadline);
+  // libpq's notice receiver.
+  static void LogNotice(void* unused, const PGresult* result);
   void Send(const Query& query);
   // Reads to the end of what was sent; its last rows. Throws Error.
   Result ReadAll(Deadline deadline);
-  class Late;
+  // No answer within the time allowed; the session is as good as it was.
+  class Late : public Error {
+   public:
+    using Error::Error;
+  };
+
   struct Segment;
   // What became of the next query of a flight.
   Segment NextSegment(Deadline deadline);
@@ -187,6 +201,9 @@ class Connection {
   // Cancels what runs, one query after the other, until so many segments of a
   // flight are over; closes the session where that takes too long.
   void Drain(size_t segments);
+  // Ready when the server has taken it. Throws where there is no thread to
+  // spare.
+  std::future<void> RequestCancel() const;
   [[noreturn]] void Broken();
 
   std::unique_ptr<PGconn, Finish> connection_;
