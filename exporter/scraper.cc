@@ -46,8 +46,7 @@ bool IsFast(const Collector& collector) {
 
 struct Scraper::Lanes {
   Lanes(const Conninfo& conninfo, std::vector<Collector> all,
-        const DatabaseOptions& options, Costs& costs,
-        const pg::Interrupt* interrupt)
+        const DatabaseOptions& options, const pg::Interrupt* interrupt)
       : collectors(std::move(all)),
         fast(conninfo, collectors,
              {.excluded_schemas = RegexOf(options.excluded_schemas),
@@ -56,6 +55,7 @@ struct Scraper::Lanes {
         background(conninfo, collectors, options, costs) {}
 
   const std::vector<Collector> collectors;
+  Costs costs;
   Session fast;
   Background background;
 };
@@ -67,6 +67,7 @@ struct Scraper::Run {
   std::chrono::nanoseconds took{0};
   int round_trips = 0;
   double server_share = 0;
+  const Costs* costs = nullptr;
   const Server* server = nullptr;  // what answered
 };
 
@@ -84,7 +85,7 @@ Scraper::~Scraper() = default;
 std::shared_ptr<Scraper::Lanes> Scraper::MakeLanes(
     std::vector<Collector> collectors) {
   return std::make_shared<Lanes>(conninfo_, std::move(collectors),
-                                 options_.databases, costs_, &audience_);
+                                 options_.databases, &audience_);
 }
 
 void Scraper::StartBackground(std::chrono::milliseconds timeout) {
@@ -142,6 +143,7 @@ std::shared_ptr<const std::string> Scraper::Unanswered() const {
   for (const auto& collector : lanes->collectors) {
     run.status.collectors.push_back({.name = collector.name});
   }
+  run.costs = &lanes->costs;
   std::string page;
   AppendSelf(run, page);
   return std::make_shared<const std::string>(std::move(page));
@@ -163,6 +165,7 @@ void Scraper::TakeReplacement(std::vector<Collector> collectors) {
     }
   }
   logged_.clear();
+  last_server_time_ = {};
 }
 
 ScrapeStatus Scraper::Status() const {
@@ -175,6 +178,7 @@ std::shared_ptr<const std::string> Scraper::Collect(pg::Deadline deadline) {
   audience_.Begin();
   ++scrapes_;
   Run run;
+  run.costs = &lanes_->costs;
   for (const auto& collector : lanes_->collectors) {
     run.status.collectors.push_back({.name = collector.name});
   }
@@ -187,9 +191,9 @@ std::shared_ptr<const std::string> Scraper::Collect(pg::Deadline deadline) {
   if (audience_.gone()) return nullptr;
   run.status.at = pg::Clock::now();
   run.took = run.status.at - started;
-  run.server_share = Seconds(costs_.server_time() - last_server_time_) /
+  run.server_share = Seconds(run.costs->server_time() - last_server_time_) /
                      Seconds(run.status.at - last_at_);
-  last_server_time_ = costs_.server_time();
+  last_server_time_ = run.costs->server_time();
   last_at_ = run.status.at;
   AppendSelf(run, run.page);
   const std::lock_guard lock(mutex_);
@@ -200,7 +204,7 @@ std::shared_ptr<const std::string> Scraper::Collect(pg::Deadline deadline) {
 }
 
 void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
-  auto& [collectors, fast, background] = *lanes_;
+  auto& [collectors, costs, fast, background] = *lanes_;
   std::vector<Part> parts(1);
   parts[0].answers = fast.Ask(deadline, HasMoreTime(deadline));
   run.round_trips = fast.round_trips();
@@ -235,7 +239,7 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
         continue;
       }
       const auto& rows = *std::get<std::shared_ptr<const Rows>>(answer.value);
-      if (answer.at < last_at_) costs_.NoteCacheHit(collector.name);
+      if (answer.at < last_at_) lanes_->costs.NoteCacheHit(collector.name);
       if (&part != &parts.front()) {
         status.age =
             std::max(status.age.value_or(std::chrono::seconds(0)),
@@ -251,7 +255,7 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
     } catch (const pg::Error& error) {
       if (!failure) failure = InDatabase(error, part.database);
       if (!std::holds_alternative<pg::Error>(answer.value)) {
-        costs_.NoteFailure(collector.name, kDataException);
+        lanes_->costs.NoteFailure(collector.name, kDataException);
       }
     }
   }
@@ -260,7 +264,7 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
   } catch (const pg::Error& error) {
     failure = error;
     families.clear();
-    costs_.NoteFailure(collector.name, kDataException);
+    lanes_->costs.NoteFailure(collector.name, kDataException);
   }
   status.dropped += Cut(families, options_.max_series - run.series);
   run.series += SeriesIn(families);
@@ -350,7 +354,7 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
              {collector.name});
     all_succeeded = all_succeeded && collector.success;
   }
-  for (const auto& [name, cost] : costs_.ByCollector()) {
+  for (const auto& [name, cost] : run.costs->ByCollector()) {
     self.Add("meshhook_exporter_collector_server_seconds_total",
              Seconds(cost.server_time), {name});
     if (cost.cache_hits > 0) {
@@ -363,7 +367,7 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
     }
   }
   self.Add("meshhook_exporter_server_seconds_total",
-           Seconds(costs_.server_time()));
+           Seconds(run.costs->server_time()));
   if (run.server != nullptr) {
     self.Add("meshhook_exporter_server_time_ratio", run.server_share);
     self.Add("meshhook_exporter_last_scrape_round_trips", run.round_trips);

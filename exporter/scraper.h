@@ -103,7 +103,6 @@ class Scraper {
   const pg::Interrupt* const interrupt_;
   const ScrapeOptions options_;
   Audience audience_;
-  Costs costs_;
 
   // Guards the sharing of pages; never held while the database is asked.
   mutable std::mutex mutex_;
