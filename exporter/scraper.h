@@ -16,6 +16,7 @@
 #include "exporter/collector.h"
 #include "exporter/conninfo.h"
 #include "exporter/databases.h"
+#include "exporter/page.h"
 #include "exporter/pg.h"
 
 namespace meshhook {
@@ -49,16 +50,17 @@ struct ScrapeOptions {
 };
 
 // Thread-safe. Scrapes that come while one is under way share its page, unless
-// it had too little time and they have more.
+// it had too little time and they have more, or want another format.
 class Scraper {
  public:
   Scraper(Conninfo conninfo, std::vector<Collector> collectors,
           const pg::Interrupt* interrupt, ScrapeOptions options = {});
 
-  // The page in the text format. Always gives one, by about the deadline unless
-  // a resolver holds it up: with what the database answered until then, or
+  // The page in that format. Always gives one, by about the deadline unless a
+  // resolver holds it up: with what the database answered until then, or
   // `pg_up 0` when that was nothing.
-  std::shared_ptr<const std::string> Scrape(pg::Deadline deadline);
+  std::shared_ptr<const Page> Scrape(pg::Deadline deadline,
+                                     Format format = Format::kText);
 
   // From the next scrape on these are its collectors.
   void Replace(std::vector<Collector> collectors);
@@ -70,14 +72,14 @@ class Scraper {
   struct Run;  // one scrape under way
 
   void TakeReplacement();
-  std::string Collect(pg::Deadline deadline);
+  std::shared_ptr<const Page> Collect(pg::Deadline deadline, Format format);
   // Whether the last scrape was cut short, and one until that deadline would
   // have longer.
   bool HasMoreTime(pg::Deadline deadline) const;
   // The page for those whose time is over while the scrape they wait for still
   // runs, because its client allows it longer. Whether the database is up it
   // says as it was last known.
-  std::shared_ptr<const std::string> Unanswered() const;
+  std::shared_ptr<const Page> Unanswered(Format format) const;
   void CollectAll(pg::Deadline deadline, Run& run);
   // The samples of one collector, of all databases.
   void Note(Run& run, size_t index, std::vector<Part>& parts);
@@ -85,7 +87,8 @@ class Scraper {
   void NoteSilence(CollectorStatus& status, const std::string& absent);
   void NoteReached(const Server& server);
   void NoteUnreachable(const pg::Error& error, Run& run);
-  void AppendSelf(const Run& run, std::string& page) const;
+  // What the exporter says of itself, which ends the page.
+  void AppendSelf(Run& run) const;
 
   const Conninfo conninfo_;
   const pg::Interrupt* const interrupt_;
@@ -95,7 +98,7 @@ class Scraper {
   mutable std::mutex mutex_;
   std::condition_variable done_;
   bool busy_ = false;
-  std::shared_ptr<const std::string> page_;  // null after one that threw
+  std::shared_ptr<const Page> page_;  // null after one that threw
   // The time that the last scrape had, if that was not enough; else 0.
   pg::Clock::duration too_little_{0};
   ScrapeStatus status_;

@@ -48,7 +48,7 @@ std::string Finish(const std::string& status) {
 std::string Page(const Database& db) {
   meshhook::Scraper scraper(db.Conninfo(test::kExporter),
                             meshhook::collectors::All(), nullptr);
-  return *scraper.Scrape(meshhook::pg::Clock::now() + 10s);
+  return scraper.Scrape(meshhook::pg::Clock::now() + 10s)->text();
 }
 
 // The rest is for servers on which more goes on: tests/contract/.
@@ -145,7 +145,7 @@ TEST(WorkflowWindows, OfTheBusiestWorkflowsComeFirst) {
   auto windows = meshhook::collectors::WorkflowWindows();
   windows.limit.rows = 3;
   meshhook::Scraper scraper(db.Conninfo(test::kExporter), {windows}, nullptr);
-  const auto page = *scraper.Scrape(meshhook::pg::Clock::now() + 10s);
+  const auto page = scraper.Scrape(meshhook::pg::Clock::now() + 10s)->text();
   const std::string busiest =
       "meshhook_workflow_window_runs{project_id=\"00000000-0000-0000-0000-"
       "00000000000a\",workflow_id=\"00000000-0000-0000-0000-00000000000b\"";

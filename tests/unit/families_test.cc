@@ -20,8 +20,8 @@ using test::Row;
 using test::Rows;
 
 // Of all rows.
-std::vector<prometheus::MetricFamily> ToFamilies(const Collector& collector,
-                                                 const Result& rows) {
+std::vector<meshhook::Family> ToFamilies(const Collector& collector,
+                                         const Result& rows) {
   auto families = meshhook::ToFamilies(collector, rows, meshhook::All(rows));
   meshhook::RefuseDuplicates(families);
   return families;
