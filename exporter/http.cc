@@ -12,7 +12,9 @@
 #include <exception>
 #include <string_view>
 #include <thread>
+#include <utility>
 
+#include "exporter/client_socket.h"
 #include "exporter/errors.h"
 #include "exporter/gzip.h"
 #include "exporter/log.h"
@@ -311,8 +313,10 @@ pg::Deadline HttpServer::ScrapeDeadline(mg_connection* connection) const {
 
 HttpServer::Response HttpServer::Metrics(mg_connection* connection) {
   const auto offer = ChooseOffer(Header(connection, "Accept"));
-  return {200, offer.content_type, "",
-          scraper_.Scrape(ScrapeDeadline(connection), offer.format)};
+  auto page = scraper_.Scrape(ScrapeDeadline(connection),
+                              ClientSocket(connection), offer.format);
+  if (page == nullptr) return {503, kPlain, "the client has hung up\n"};
+  return {200, offer.content_type, "", std::move(page)};
 }
 
 HttpServer::Response HttpServer::Ready() {
