@@ -31,7 +31,7 @@ package_list() {
           libdeflate0
         ;;
       test) printf '%s\n' clang-format clang-tidy shellcheck python3 python3-yaml \
-        git postgresql-15-hypopg ;;
+        git postgresql-15-hypopg python3-prometheus-client ;;
       stack)
         package_list catcher
         printf '%s\n' postgresql postgresql-contrib prometheus \
