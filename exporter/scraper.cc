@@ -8,7 +8,6 @@
 #include "exporter/log.h"
 #include "exporter/remedy.h"
 #include "exporter/self_metrics.h"
-#include "exporter/text_format.h"
 
 namespace meshhook {
 namespace {
@@ -25,17 +24,6 @@ pg::Error InDatabase(const pg::Error& error, const std::string& database) {
   if (database.empty()) return error;
   return {"database " + database + ": " + error.what(), error.sqlstate(),
           error.hint()};
-}
-
-// Takes whole families' last samples away until no more series are left than
-// that; returns how many it took.
-size_t Cut(std::vector<prometheus::MetricFamily>& families, size_t most) {
-  const size_t all = SeriesIn(families);
-  if (all <= most) return 0;
-  for (auto& family : families) {
-    family.metric.resize(family.metric.size() * most / all);
-  }
-  return all - SeriesIn(families);
 }
 
 bool IsFast(const Collector& collector) {
@@ -61,7 +49,9 @@ struct Scraper::Lanes {
 };
 
 struct Scraper::Run {
-  std::string page;
+  explicit Run(Format format) : page(std::make_shared<Page>(format)) {}
+
+  std::shared_ptr<Page> page;
   size_t series = 0;  // on the page
   ScrapeStatus status;
   std::chrono::nanoseconds took{0};
@@ -94,26 +84,28 @@ void Scraper::StartBackground(std::chrono::milliseconds timeout) {
   lanes_->background.Start(timeout);
 }
 
-std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline,
-                                                   int client) {
+std::shared_ptr<const Page> Scraper::Scrape(pg::Deadline deadline, int client,
+                                            Format format) {
   const Audience::Seat seat(audience_, client);
   std::unique_lock lock(mutex_);
   while (busy_) {
     // The page of the scrape under way is as fresh as one of our own.
     if (!done_.wait_until(lock, deadline, [this] { return !busy_; })) {
       lock.unlock();
-      return Unanswered();
+      return Unanswered(format);
     }
-    if (page_ && !HasMoreTime(deadline)) return page_;
+    if (page_ && page_->format() == format && !HasMoreTime(deadline)) {
+      return page_;
+    }
   }
   busy_ = true;
   page_.reset();
   auto replacement = std::exchange(replacement_, std::nullopt);
   lock.unlock();
-  std::shared_ptr<const std::string> page;
+  std::shared_ptr<const Page> page;
   try {
     if (replacement) TakeReplacement(std::move(*replacement));
-    page = Collect(deadline);
+    page = Collect(deadline, format);
   } catch (...) {  // out of memory: those who wait must not wait for ever
     lock.lock();
     busy_ = false;
@@ -131,8 +123,8 @@ bool Scraper::HasMoreTime(pg::Deadline deadline) const {
   return too_little_.count() > 0 && deadline - pg::Clock::now() > too_little_;
 }
 
-std::shared_ptr<const std::string> Scraper::Unanswered() const {
-  Run run;
+std::shared_ptr<const Page> Scraper::Unanswered(Format format) const {
+  Run run(format);
   std::shared_ptr<const Lanes> lanes;
   {
     const std::lock_guard lock(mutex_);
@@ -144,9 +136,8 @@ std::shared_ptr<const std::string> Scraper::Unanswered() const {
     run.status.collectors.push_back({.name = collector.name});
   }
   run.costs = &lanes->costs;
-  std::string page;
-  AppendSelf(run, page);
-  return std::make_shared<const std::string>(std::move(page));
+  AppendSelf(run);
+  return run.page;
 }
 
 void Scraper::Replace(std::vector<Collector> collectors) {
@@ -173,12 +164,16 @@ ScrapeStatus Scraper::Status() const {
   return status_;
 }
 
-std::shared_ptr<const std::string> Scraper::Collect(pg::Deadline deadline) {
+std::shared_ptr<const Page> Scraper::Collect(pg::Deadline deadline,
+                                             Format format) {
   const auto started = pg::Clock::now();
   audience_.Begin();
   ++scrapes_;
-  Run run;
+  Run run(format);
   run.costs = &lanes_->costs;
+  for (const auto& metric : SelfMetrics()) {
+    run.page->Take(metric.name, metric.type, "the exporter itself");
+  }
   for (const auto& collector : lanes_->collectors) {
     run.status.collectors.push_back({.name = collector.name});
   }
@@ -195,12 +190,12 @@ std::shared_ptr<const std::string> Scraper::Collect(pg::Deadline deadline) {
                      Seconds(run.status.at - last_at_);
   last_server_time_ = run.costs->server_time();
   last_at_ = run.status.at;
-  AppendSelf(run, run.page);
+  AppendSelf(run);
   const std::lock_guard lock(mutex_);
   too_little_ =
       run.status.at < deadline ? pg::Clock::duration(0) : deadline - started;
   status_ = std::move(run.status);
-  return std::make_shared<const std::string>(std::move(run.page));
+  return run.page;
 }
 
 void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
@@ -223,7 +218,7 @@ void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
 void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
   const auto& collector = lanes_->collectors[index];
   auto& status = run.status.collectors[index];
-  std::vector<prometheus::MetricFamily> families;
+  std::vector<Family> families;
   std::optional<pg::Error> failure;
   std::string absent;
   for (auto& part : parts) {
@@ -261,6 +256,7 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
   }
   try {
     RefuseDuplicates(families);
+    run.page->Take(families, "collector " + collector.name);
   } catch (const pg::Error& error) {
     failure = error;
     families.clear();
@@ -268,7 +264,7 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
   }
   status.dropped += Cut(families, options_.max_series - run.series);
   run.series += SeriesIn(families);
-  AppendText(families, run.page);
+  run.page->Append(families);
 
   if (failure) {
     NoteFailure(status, *failure);
@@ -331,7 +327,7 @@ void Scraper::NoteUnreachable(const pg::Error& error, Run& run) {
   unreachable_ = error.what();
 }
 
-void Scraper::AppendSelf(const Run& run, std::string& page) const {
+void Scraper::AppendSelf(Run& run) const {
   SelfSamples self;
   bool all_succeeded = run.server != nullptr;
   for (const auto& collector : run.status.collectors) {
@@ -384,7 +380,8 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
               run.server->short_version});
   }
   self.AddProcess();
-  AppendText(self.families(), page);
+  run.page->Append(self.families());
+  run.page->End();
 }
 
 }  // namespace meshhook

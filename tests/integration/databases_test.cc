@@ -63,7 +63,7 @@ class Databases : public testing::Test {
   }
 
   static std::string Page(Scraper& scraper) {
-    return *scraper.Scrape(Clock::now() + 10s);
+    return scraper.Scrape(Clock::now() + 10s)->text();
   }
 
   // The databases that have samples: "abc".
