@@ -92,15 +92,6 @@ std::optional<std::string_view> Result::Get(int row, int column) const {
       static_cast<size_t>(PQgetlength(result_.get(), row, column)));
 }
 
-// NOTICEs are chatter; WARNINGs are for the operator.
-void Connection::LogNotice(void* /*unused*/, const PGresult* result) {
-  const char* severity =
-      PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
-  const Error warning = ErrorOf(result);
-  log::Warn(warning.what(), {{"hint", warning.hint()}});
-}
-
 void Connection::Wait(bool for_write, Deadline deadline) {
   std::array<pollfd, 2> polled{
       {{PQsocket(connection_.get()),
