@@ -59,23 +59,46 @@ size_t FindSqlstate(const std::string& line) {
   return std::string::npos;
 }
 
+std::string OneLine(const std::string& text) {
+  std::istringstream words(text);
+  std::string line;
+  for (std::string word; words >> word;) {
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return line;
+}
+
 // What a verbose message says, in one line and without the server's source.
 Error Readable(const std::string& verbose) {
   std::istringstream lines(verbose);
   std::string message;
   std::string sqlstate;
   for (std::string line; std::getline(lines, line);) {
-    if (line.rfind("LOCATION:  ", 0) == 0) continue;
+    if (line.empty() || line.rfind("LOCATION:  ", 0) == 0) continue;
     if (const size_t at = FindSqlstate(line); at != line.npos) {
       sqlstate = line.substr(at, 5);
       line.erase(at, 7);
     }
-    std::istringstream words(line);
-    for (std::string word; words >> word;) {
-      message += (message.empty() ? "" : " ") + word;
+    // Lines that go on with the one before begin with a tab.
+    if (!message.empty()) {
+      message += line[0] == '\t' || message.back() == ':' ? " " : "; ";
     }
+    message += OneLine(line);
   }
   return {message, sqlstate, ""};
+}
+
+// libpq's message, which names only the address where there is one.
+std::string Said(const PGconn* session, const Host& host) {
+  std::string said = PQerrorMessage(session);
+  const auto quoted = "server at \"" + host.address + "\"";
+  if (host.name.empty() || host.address.empty()) return said;
+  for (size_t at = 0; (at = said.find(quoted, at)) != said.npos;) {
+    const auto named = "server at \"" + host.name + "\" (" + host.address + ")";
+    said.replace(at, quoted.size(), named);
+    at += named.size();
+  }
+  return said;
 }
 
 // Hosts that let their time pass without an answer. They are tried after the
@@ -136,8 +159,11 @@ class Opening {
   // nullptr when this host gives no session and the next may.
   Owner TryHost(const Host& host, const std::string& session_attrs,
                 Deadline until);
-  Owner TryAddress(const Conninfo::Parameters& overrides, Deadline until);
-  Owner Start(const Conninfo::Parameters& overrides, Deadline until);
+  // Of a host with one address or none.
+  Owner TryAddress(const Host& host, const std::string& session_attrs,
+                   Deadline until);
+  Owner Start(const Host& host, const Conninfo::Parameters& overrides,
+              Deadline until);
   void Complain(const Error& error);
 
   const Conninfo::Parameters& parameters_;
@@ -152,7 +178,7 @@ class Opening {
 Owner Opening::Run() {
   auto hosts = hosts_.list;
   if (hosts.empty()) {
-    if (auto session = TryAddress({}, deadline_)) return session;
+    if (auto session = TryAddress({}, "", deadline_)) return session;
   }
   std::stable_partition(hosts.begin(), hosts.end(),
                         [](const Host& host) { return !Silent().Has(host); });
@@ -194,11 +220,8 @@ Owner Opening::TryHost(const Host& host, const std::string& session_attrs,
     if (hosts_.connect_timeout.count() > 0) {
       share = std::min(share, Clock::now() + hosts_.connect_timeout);
     }
-    auto session = TryAddress({{"host", host.name},
-                               {"hostaddr", addresses[i]},
-                               {"port", host.port},
-                               {"target_session_attrs", session_attrs}},
-                              share);
+    auto session =
+        TryAddress({host.name, addresses[i], host.port}, session_attrs, share);
     Silent().Note(host, ended_ == Ended::kSilent);
     if (session) return session;
     if (ended_ == Ended::kWrongKind || ended_ == Ended::kElsewhere) break;
@@ -206,9 +229,13 @@ Owner Opening::TryHost(const Host& host, const std::string& session_attrs,
   return nullptr;
 }
 
-Owner Opening::TryAddress(const Conninfo::Parameters& overrides,
+Owner Opening::TryAddress(const Host& host, const std::string& session_attrs,
                           Deadline until) {
-  auto session = Start(overrides, until);
+  Conninfo::Parameters overrides{{"host", host.name},
+                                 {"hostaddr", host.address},
+                                 {"port", host.port},
+                                 {"target_session_attrs", session_attrs}};
+  auto session = Start(host, overrides, until);
   // Such a database holds bytes of any kind, and the server would refuse to
   // send as UTF-8 what is none.
   const char* encoding =
@@ -216,12 +243,12 @@ Owner Opening::TryAddress(const Conninfo::Parameters& overrides,
   if (encoding == nullptr || std::strcmp(encoding, "SQL_ASCII") != 0) {
     return session;
   }
-  auto as_it_is = overrides;
-  as_it_is.emplace_back("client_encoding", "SQL_ASCII");
-  return Start(as_it_is, until);
+  overrides.emplace_back("client_encoding", "SQL_ASCII");
+  return Start(host, overrides, until);
 }
 
-Owner Opening::Start(const Conninfo::Parameters& overrides, Deadline until) {
+Owner Opening::Start(const Host& host, const Conninfo::Parameters& overrides,
+                     Deadline until) {
   // Defaults come first, so that the operator's own values override them. An
   // empty value is none to libpq.
   std::vector<const char*> keywords = {
@@ -254,8 +281,7 @@ Owner Opening::Start(const Conninfo::Parameters& overrides, Deadline until) {
     } catch (const Error& error) {
       if (interrupt_ != nullptr && interrupt_->fired()) throw;
       // libpq has begun to say where it failed.
-      Complain(Readable(std::string(PQerrorMessage(session.get())) + " " +
-                        error.what()));
+      Complain(Readable(Said(session.get(), host) + error.what()));
       ended_ = Ended::kSilent;
       return nullptr;
     }
@@ -267,7 +293,7 @@ Owner Opening::Start(const Conninfo::Parameters& overrides, Deadline until) {
     return session;
   }
 
-  const auto error = Readable(PQerrorMessage(session.get()));
+  const auto error = Readable(Said(session.get(), host));
   if (error.sqlstate() == kStartingUp) {
     ended_ = Ended::kElsewhere;
   } else if (!error.sqlstate().empty()) {

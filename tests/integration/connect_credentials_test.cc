@@ -107,6 +107,28 @@ TEST_F(Credentials, AreReadAgainWhereNoPasswordWasGiven) {
   EXPECT_TRUE(Open(conninfo).open());
 }
 
+// libpq reads that one itself, by the host's name.
+TEST_F(Credentials, AreReadFromAFileOfPasswordsEachTime) {
+  const auto address = test::ClusterAddress();
+  const auto port = address.substr(address.rfind(':') + 1);
+  const auto write = [&](const std::string& password) {
+    const auto file = folder_.Write(
+        "pgpass", "localhost:" + port + ":*:" + role_ + ":" + password + "\n");
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read |
+                                           std::filesystem::perms::owner_write);
+    return file;
+  };
+  const auto conninfo =
+      From({{"DATABASE_URL", "host=localhost port=" + port + " user=" + role_ +
+                                 " dbname=" + db_.name() +
+                                 " passfile=" + write("first")}});
+  EXPECT_TRUE(Open(conninfo).open());
+  SetPassword("second");
+  EXPECT_EQ(Refusal(conninfo).sqlstate(), "28P01");
+  write("second");
+  EXPECT_TRUE(Open(conninfo).open());
+}
+
 TEST_F(Credentials, ServeEveryCopyOnceTheyWereReadAgain) {
   const auto password = folder_.Write("password", "first");
   const auto conninfo =

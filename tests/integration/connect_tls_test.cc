@@ -107,7 +107,10 @@ TEST_F(Tls, IsWhatLibpqMakesOfIt) {
         "certificate verify failed", "sslrootcert");
   }
   ExpectRefused(Url("localhost", "sslmode=verify-full" + Root("no-such.crt")),
-                "no-such.crt\" does not exist", "sslrootcert");
+                "no-such.crt\" does not exist; Either provide the file or",
+                "sslrootcert");
+  ExpectRefused(Url("localhost", "sslmode=verify-full" + Root("wrong.crt")),
+                "server at \"localhost\" (127.0.0.1), port ", "sslrootcert");
   ExpectRefused(Url("localhost", "sslmode=disable"), "no encryption",
                 "sslmode=require");
   ExpectRefused(Url("127.0.0.1", "sslmode=disable&channel_binding=require"),
