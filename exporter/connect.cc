@@ -35,12 +35,8 @@ void LogNotice(void* /*unused*/, const PGresult* result) {
   const char* severity =
       PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
-  const auto field = [result](int code) {
-    const char* text = PQresultErrorField(result, code);
-    return std::string(text == nullptr ? "" : text);
-  };
-  log::Warn(field(PG_DIAG_MESSAGE_PRIMARY),
-            {{"hint", field(PG_DIAG_MESSAGE_HINT)}});
+  const Error warning = ErrorOf(result);
+  log::Warn(warning.what(), {{"hint", warning.hint()}});
 }
 
 // Where a verbose message has its SQLSTATE, "FATAL:  28P01: why", or npos.

@@ -213,8 +213,11 @@ void Await(int fd, short events, Deadline deadline,
     const int ready =
         poll(polled.data(), polled.size(), static_cast<int>(left.count()));
     if (ready < 0 && errno != EINTR) throw Error(std::strerror(errno), "", "");
-    if (polled[1].revents != 0) throw Error("interrupted", "", "");
-    if (ready > 0) return;
+    if (ready <= 0) continue;
+    if (polled[1].revents != 0 && interrupt->fired()) {
+      throw Error("interrupted", "", "");
+    }
+    if (polled[0].revents != 0) return;
   }
 }
 

@@ -197,7 +197,7 @@ TEST_F(Connect, EndsByTheDeadlineWhereTheResolverIsSilent) {
 
 TEST_F(Connect, EndsAtOnceWhereItIsInterruptedInTheResolver) {
   const SilentResolver resolver;
-  Interrupt interrupt;
+  meshhook::pg::Stop interrupt;
   std::thread firing([&interrupt] {
     std::this_thread::sleep_for(100ms);
     interrupt.Fire();
