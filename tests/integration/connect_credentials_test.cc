@@ -229,7 +229,7 @@ TEST_F(Credentials, ChangeUnderARunningExporter) {
                     test::kSuperuser);
   };
   EXPECT_EQ(up(), 1);
-  EXPECT_TRUE(Await([&] { return sessions() == "3"; }));
+  EXPECT_TRUE(Await([&] { return sessions() == "4"; }));
 
   SetPassword("second");
   sessions("pg_terminate_backend(pid)");
@@ -238,7 +238,7 @@ TEST_F(Credentials, ChangeUnderARunningExporter) {
             std::string::npos);
   folder_.Write("password", "second");
   EXPECT_TRUE(Await([&] { return up() == 1; }));
-  EXPECT_TRUE(Await([&] { return sessions() == "3"; }));
+  EXPECT_TRUE(Await([&] { return sessions() == "4"; }));
   for (const char* secret : {"first", "second"}) {
     EXPECT_EQ(exporter.err().find(secret), std::string::npos);
   }
