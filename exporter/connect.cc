@@ -26,7 +26,6 @@ namespace {
 
 constexpr std::chrono::seconds kSilence{60};
 constexpr auto kStartingUp = "57P03";
-constexpr auto kPasswordMissing = "no password supplied";
 
 using Owner = std::unique_ptr<PGconn, FinishSession>;
 
@@ -150,7 +149,13 @@ class Opening {
 
  private:
   // What became of the address that was tried last.
-  enum class Ended { kElsewhere, kSilent, kOtherAddress, kWrongKind };
+  enum class Ended {
+    kOpen,
+    kUnreachable,  // another address may do
+    kSilent,       // the same, and it took all its time
+    kStartingUp,   // another host may do
+    kWrongKind,    // the same, and in a second round this one may
+  };
 
   // nullptr when this host gives no session and the next may.
   Owner TryHost(const Host& host, const std::string& session_attrs,
@@ -166,7 +171,7 @@ class Opening {
   const Deadline deadline_;
   const Interrupt* const interrupt_;
   const Hosts hosts_;
-  Ended ended_ = Ended::kElsewhere;
+  Ended ended_ = Ended::kUnreachable;
   std::string complaints_;
   std::string sqlstate_;
 };
@@ -207,7 +212,7 @@ Owner Opening::TryHost(const Host& host, const std::string& session_attrs,
     } catch (const Error& error) {
       Complain(error);
       Silent().Note(host, Clock::now() >= until);
-      ended_ = Ended::kElsewhere;
+      ended_ = Ended::kUnreachable;
       return nullptr;
     }
   }
@@ -220,7 +225,7 @@ Owner Opening::TryHost(const Host& host, const std::string& session_attrs,
         TryAddress({host.name, addresses[i], host.port}, session_attrs, share);
     Silent().Note(host, ended_ == Ended::kSilent);
     if (session) return session;
-    if (ended_ == Ended::kWrongKind || ended_ == Ended::kElsewhere) break;
+    if (ended_ == Ended::kWrongKind || ended_ == Ended::kStartingUp) break;
   }
   return nullptr;
 }
@@ -285,20 +290,20 @@ Owner Opening::Start(const Host& host, const Conninfo::Parameters& overrides,
   }
   if (step == PGRES_POLLING_OK && PQsetnonblocking(session.get(), 1) == 0) {
     PQsetErrorVerbosity(session.get(), PQERRORS_DEFAULT);
-    ended_ = Ended::kElsewhere;
+    ended_ = Ended::kOpen;
     return session;
   }
 
   const auto error = Readable(Said(session.get(), host));
   if (error.sqlstate() == kStartingUp) {
-    ended_ = Ended::kElsewhere;
+    ended_ = Ended::kStartingUp;
   } else if (!error.sqlstate().empty()) {
     throw error;  // the server's word, which is the same on the other hosts
   } else {
     // One that let us in, and libpq turned away.
     const bool let_in =
         PQparameterStatus(session.get(), "server_version") != nullptr;
-    ended_ = let_in ? Ended::kWrongKind : Ended::kOtherAddress;
+    ended_ = let_in ? Ended::kWrongKind : Ended::kUnreachable;
   }
   Complain(error);
   return nullptr;
@@ -314,9 +319,11 @@ void Opening::Complain(const Error& error) {
   if (!error.sqlstate().empty()) sqlstate_ = error.sqlstate();
 }
 
+// Poolers have SQLSTATEs of their own for it, and libpq has none.
 bool IsLogin(const Error& error) {
   return error.sqlstate().rfind("28", 0) == 0 ||
-         std::strstr(error.what(), kPasswordMissing) != nullptr;
+         std::strstr(error.what(), "authentication failed") != nullptr ||
+         std::strstr(error.what(), "no password supplied") != nullptr;
 }
 
 }  // namespace
