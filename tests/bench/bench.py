@@ -16,7 +16,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXPORTER = f"{ROOT}/build/release/meshhook-exporter"
+EXPORTER = os.environ.get("BENCH_EXPORTER", f"{ROOT}/build/release/meshhook-exporter")
 
 
 def shell(command):
@@ -128,6 +128,12 @@ class Session:
         """What its server process has used of a core so far."""
         return cpu_ms(self.pid)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def close(self):
         self.process.stdin.close()
         self.process.wait()
@@ -150,8 +156,8 @@ class Served:
         self.process = subprocess.Popen(
             [*command, f"--web.listen-address=127.0.0.1:{self.port}"],
             env={**os.environ, **environment}, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
-        self.pid = self.process.pid
+            stderr=(log := tempfile.TemporaryFile("w+")))
+        self.pid, self.log = self.process.pid, log
 
     def __enter__(self):
         for _ in range(200):
@@ -162,11 +168,17 @@ class Served:
                 pass
             time.sleep(0.1)
         self.__exit__()
-        raise SystemExit(f"{self.process.args[0]} does not reach the database")
+        raise SystemExit(f"{self.process.args[0]} does not reach the database:"
+                         f" {self.complaints()}")
 
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait()
+
+    def complaints(self):
+        """What it logged that is no news."""
+        self.log.seek(0)
+        return "".join(line for line in self.log if "level=info" not in line)
 
     def packed(self, timeout=60):
         """The body as it is sent, and how long it took, in ms. A connection of
@@ -200,7 +212,7 @@ def only(collectors):
     """Options that leave those on, and no other."""
     text = subprocess.run([EXPORTER, "--help"], check=True, text=True,
                           stdout=subprocess.PIPE).stdout
-    known = set(re.findall(r"--no-collector\.(\w+)", text))
+    known = set(re.findall(r"--no-collector\.([a-z_]+)", text))
     if missing := set(collectors) - known:
         raise SystemExit(f"no collector is called {missing}")
     return ["--no-worker", *(f"--no-collector.{name}"

@@ -87,17 +87,21 @@ class Server:
         ended = sum(used for pid, used in before.items() if pid not in after)
         return result, spent + self.cluster.reaped_cpu_ms() - gone - ended
 
-    def statements(self, role, rounds):
-        """Of each scrape: plans and execution in ms, statements; and what of
-        it was asked at an interval, once."""
+    def statements(self, role):
+        """Plans and execution in ms, and statements, so far."""
         return [float(cell) for cell in self.session.run(f"""
-            SELECT sum(spent) / {rounds}, sum(calls) / {rounds}::float8,
-                   coalesce(sum(spent / calls)
-                            FILTER (WHERE calls < {rounds} / 2), 0)
-            FROM (SELECT total_exec_time + total_plan_time AS spent, calls
-                  FROM extensions.pg_stat_statements
-                  JOIN pg_roles ON oid = userid
-                  WHERE rolname = '{role}') AS statements""")[0]]
+            SELECT coalesce(sum(total_exec_time + total_plan_time), 0),
+                   coalesce(sum(calls), 0)
+            FROM extensions.pg_stat_statements
+            JOIN pg_roles ON oid = userid WHERE rolname = '{role}'""")[0]]
+
+    def at_interval(self, role, rounds):
+        """What is not asked with each scrape takes that many ms at a time."""
+        return self.session.value(f"""
+            SELECT coalesce(sum((total_exec_time + total_plan_time) / calls), 0)
+            FROM extensions.pg_stat_statements
+            JOIN pg_roles ON oid = userid
+            WHERE rolname = '{role}' AND calls < {rounds} / 2""")
 
 
 def costs(cluster, started, rounds):
@@ -108,7 +112,8 @@ def costs(cluster, started, rounds):
             served.page()
     walls, server_cpu, own_cpu = ({name: [] for name in started}
                                   for _ in range(3))
-    server.session.run("SELECT extensions.pg_stat_statements_reset()")
+    before = {name: server.statements(role)
+              for name, (_, role) in started.items()}
     for _ in range(rounds):
         for name, (served, role) in started.items():
             own = bench.cpu_ms(served.pid)
@@ -118,7 +123,8 @@ def costs(cluster, started, rounds):
             server_cpu[name].append(spent)
     figures = {}
     for name, (served, role) in started.items():
-        spent, statements, at_interval = server.statements(role, rounds)
+        spent, statements = ((now - then) / rounds for now, then in zip(
+            server.statements(role), before[name]))
         memory = bench.memory_mb(served.pid)
         figures[name] = {
             "series": len(bench.samples_of(served.page())),
@@ -131,7 +137,8 @@ def costs(cluster, started, rounds):
             # only a sum over many rounds is right.
             "server CPU (ms)": statistics.fmean(server_cpu[name]),
             "server, plans and execution (ms)": spent,
-            "what has an interval, once (ms)": at_interval,
+            "what has an interval, once (ms)":
+                server.at_interval(role, rounds),
             "statements": statements,
         }
     return figures
