@@ -23,7 +23,7 @@ using test::HttpConnection;
 using test::SampleSum;
 using test::Watched;
 
-// Each way; more than a scrape of the whole catalogue takes.
+// Each way.
 constexpr auto kFar = 50ms;
 constexpr int kRuns = 3;
 constexpr auto kRunsTotal = "meshhook_workflow_runs_total";
@@ -62,21 +62,26 @@ class NetworkFaults : public testing::Test {
   test::Proxy proxy_{test::ClusterPort()};
 };
 
-// Counted, and by the time it takes: a second round trip would double it.
+// Counted, and by the time it takes more than where it is near.
 TEST_F(NetworkFaults, ADistantServerIsAskedInOneRoundTrip) {
   Watched exporter(Url(), {kOne});
   ExpectUp(exporter);
   const long connections = proxy_.connections();
+  const auto best = [&] {
+    auto least = 10000ms;
+    for (int i = 0; i < 5; ++i) {
+      const long before = proxy_.round_trips();
+      EXPECT_EQ(test::Failed(exporter.Page()), std::set<std::string>{});
+      EXPECT_EQ(proxy_.round_trips() - before, 1);
+      least = std::min(least, exporter.took());
+    }
+    return least;
+  };
+  const auto near = best();
   proxy_.Delay(kFar);
-  auto best = 10000ms;
-  for (int i = 0; i < 5; ++i) {
-    const long before = proxy_.round_trips();
-    EXPECT_EQ(test::Failed(exporter.Page()), std::set<std::string>{});
-    EXPECT_EQ(proxy_.round_trips() - before, 1);
-    best = std::min(best, exporter.took());
-  }
-  EXPECT_GE(best, 2 * kFar);
-  EXPECT_LT(best, 4 * kFar);
+  const auto far = best();
+  EXPECT_GE(far, 2 * kFar);
+  EXPECT_LT(far - near, 4 * kFar);
   EXPECT_EQ(proxy_.connections(), connections);
 }
 
