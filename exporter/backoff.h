@@ -17,6 +17,8 @@ class Backoff {
   explicit Backoff(std::chrono::milliseconds most) : most_(most) {}
 
   bool Waiting(Clock::time_point now) const { return now < retry_at_; }
+  // The distant past while nothing has failed.
+  Clock::time_point retry_at() const { return retry_at_; }
 
   void Failed(Clock::time_point now) {
     std::uniform_real_distribution<> share(0.5, 1.0);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "exporter/background.h"
 #include "exporter/errors.h"
 #include "exporter/nearest.h"
 #include "exporter/session.h"
@@ -68,9 +69,10 @@ void Explain(const Conninfo& conninfo, const Options& options,
   const Collector& collector = Find(options);
   const auto deadline = pg::Clock::now() + options.http.scrape_timeout;
   const auto excluded = RegexOf(options.scrape.databases.excluded_schemas);
-  Session session(conninfo, excluded, nullptr);
-  const auto probe = ProbeOf(collector);
-  const auto answer = std::move(session.Ask({&probe}, deadline).front());
+  const std::vector<Collector> probe{ProbeOf(collector)};
+  Costs costs;
+  Session session(conninfo, probe, {.excluded_schemas = excluded}, costs);
+  const auto answer = session.Ask(deadline).at(0);
   PrintHead(collector, options, session.server(), out);
   if (const auto* error = std::get_if<pg::Error>(&answer.value)) {
     if (!answer.silent) throw *error;

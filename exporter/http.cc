@@ -14,6 +14,7 @@
 #include <string_view>
 #include <thread>
 
+#include "exporter/client_socket.h"
 #include "exporter/errors.h"
 #include "exporter/log.h"
 #include "exporter/status_page.h"
@@ -333,7 +334,9 @@ pg::Deadline HttpServer::ScrapeDeadline(mg_connection* connection) const {
 }
 
 HttpServer::Response HttpServer::Metrics(mg_connection* connection) {
-  const auto page = scraper_.Scrape(ScrapeDeadline(connection));
+  const auto page =
+      scraper_.Scrape(ScrapeDeadline(connection), ClientSocket(connection));
+  if (page == nullptr) return {503, kPlain, "the client has hung up\n"};
   return {200, std::string(kTextFormat), *page};
 }
 

@@ -95,11 +95,12 @@ int Serve(const Conninfo& conninfo, const Options& options,
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
-  pg::Interrupt interrupt;
+  pg::Stop interrupt;
   // Two, because a refresh may take long and the fold must not wait for it.
   std::optional<Worker> folder;
   std::optional<Worker> upkeeper;
   Scraper scraper(conninfo, options.collectors, &interrupt, options.scrape);
+  scraper.StartBackground(options.http.scrape_timeout);
   std::optional<HttpServer> server(std::in_place, options.http, scraper);
   if (options.worker) {
     folder.emplace(conninfo, FoldTasks(), &interrupt);

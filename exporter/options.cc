@@ -78,7 +78,7 @@ CLI::Option* Add(CLI::App& app, const std::string& flag, Value& value,
       ->capture_default_str();
 }
 
-void AddDatabases(CLI::App& app, DatabaseOptions& databases) {
+void AddDatabases(CLI::App& app, DatabaseOptions& databases, int& interval) {
   app.add_flag("--auto-discover-databases,!--no-auto-discover-databases",
                databases.discover,
                "watch the tables of every database of the server that this "
@@ -97,6 +97,10 @@ void AddDatabases(CLI::App& app, DatabaseOptions& databases) {
   Add(app, "databases.max-connections", databases.connections,
       "most sessions with them at a time")
       ->check(CLI::Range(1, 100));
+  Add(app, "databases.interval", interval,
+      "seconds between two questions to one of them; what is on the page in "
+      "the meantime has its age with it")
+      ->check(CLI::Range(1, 3600));
   add_patterns("exclude-schemas", databases.excluded_schemas,
                "leave out the tables, indexes and sequences of these schemas: "
                "names, or patterns with * and ?; repeatable");
@@ -204,7 +208,8 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
       "MeshHook's "
       "own last")
       ->check(CLI::Range(1'000, 10'000'000));
-  AddDatabases(app, options.scrape.databases);
+  int databases_interval = 15;
+  AddDatabases(app, options.scrape.databases, databases_interval);
   std::string level = "info";
   Add(app, "log.level", level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
@@ -284,6 +289,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
     }
   }
 
+  options.scrape.databases.interval = std::chrono::seconds(databases_interval);
   options.http.scrape_timeout =
       std::chrono::milliseconds(static_cast<long>(scrape_timeout * 1000));
   options.lock_patience = std::chrono::seconds(patience);

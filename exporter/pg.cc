@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -21,19 +22,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Of one answer. Whatever it is, it must fit into the memory of this program
+// more than once.
+constexpr size_t kMostBytes = 32u << 20;
+// For the server to take a request to cancel.
 constexpr milliseconds kCancelPatience{500};
-
-// A segment begins with this; its settings end with the segment's implicit
-// transaction. JIT would spend more than these short queries ever gain, and
-// an empty search path leaves nothing to the schemas others can write to.
-constexpr auto kGuard =
-    "select set_config('statement_timeout', $1, true), "
-    "set_config('lock_timeout', $2, true), "
-    "set_config('transaction_read_only', "
-    "coalesce(nullif($3, ''), current_setting('transaction_read_only')), "
-    "true), "
-    "set_config('search_path', 'pg_catalog', true), "
-    "set_config('jit', 'off', true)";
 
 // libpq ends its messages with a newline and spreads some over several lines,
 // the later ones indented by a tab.
@@ -46,6 +39,8 @@ std::string OneLine(const char* message) {
   return line;
 }
 
+}  // namespace
+
 Error ErrorOf(const PGresult* result) {
   const auto field = [result](int code) {
     const char* text = PQresultErrorField(result, code);
@@ -56,40 +51,13 @@ Error ErrorOf(const PGresult* result) {
   return {message, field(PG_DIAG_SQLSTATE), field(PG_DIAG_MESSAGE_HINT)};
 }
 
-// NOTICEs are chatter; WARNINGs are for the operator.
-void LogNotice(void* /*unused*/, const PGresult* result) {
-  const char* severity =
-      PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
-  const Error warning = ErrorOf(result);
-  log::Warn(warning.what(), {{"hint", warning.hint()}});
-}
-
-// libpq's request to cancel blocks until the server has taken it, which one
-// that is stopped never does: so it has a thread that may be left behind.
-void Cancel(PGconn* connection) try {
-  const std::shared_ptr<PGcancel> cancel(PQgetCancel(connection), PQfreeCancel);
-  const auto done = std::make_shared<std::promise<void>>();
-  std::thread([cancel, done] {
-    std::array<char, 256> message{};
-    PQcancel(cancel.get(), message.data(), static_cast<int>(message.size()));
-    done->set_value();
-  }).detach();
-  done->get_future().wait_for(kCancelPatience);
-} catch (const std::exception& error) {
-  // Without a thread to spare the server's statement timeout must do.
-  log::Debug("cannot cancel", {{"reason", error.what()}});
-}
-
-}  // namespace
-
-Interrupt::Interrupt() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+Stop::Stop() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (fd_ < 0) throw std::runtime_error("cannot create an eventfd");
 }
 
-Interrupt::~Interrupt() { close(fd_); }
+Stop::~Stop() { close(fd_); }
 
-void Interrupt::Fire() {
+void Stop::Fire() {
   fired_ = true;
   eventfd_write(fd_, 1);
 }
@@ -101,48 +69,23 @@ std::optional<std::string_view> Result::Get(int row, int column) const {
       static_cast<size_t>(PQgetlength(result_.get(), row, column)));
 }
 
-Connection Connection::Open(const Conninfo& conninfo, Deadline deadline,
-                            const Interrupt* interrupt) {
-  // Defaults come first, so that the operator's own values override them.
-  std::vector<const char*> keywords = {
-      "fallback_application_name", "client_encoding",  "keepalives_idle",
-      "keepalives_interval",       "keepalives_count", "tcp_user_timeout"};
-  std::vector<const char*> values = {
-      "meshhook-exporter", "UTF8", "10", "5", "3", "15000"};
-  for (const auto& [keyword, value] : conninfo.parameters()) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
+size_t Result::Bytes() const {
+  size_t bytes = 0;
+  for (int row = 0; row < rows(); ++row) {
+    for (int column = 0; column < columns(); ++column) {
+      bytes += static_cast<size_t>(PQgetlength(result_.get(), row, column));
+    }
   }
-  const auto open = [&] {
-    keywords.push_back(nullptr);
-    values.push_back(nullptr);
-    Connection connection(
-        PQconnectStartParams(keywords.data(), values.data(), 0), interrupt);
-    connection.Connect(deadline);
-    return connection;
-  };
-  auto connection = open();
-  // Such a database holds bytes of any kind, and the server would refuse to
-  // send as UTF-8 what is none.
-  const char* encoding =
-      PQparameterStatus(connection.connection_.get(), "server_encoding");
-  if (encoding == nullptr || std::strcmp(encoding, "SQL_ASCII") != 0) {
-    return connection;
-  }
-  keywords.back() = "client_encoding";
-  values.back() = "SQL_ASCII";
-  return open();
+  return bytes;
 }
 
-void Connection::Connect(Deadline deadline) {
-  if (!connection_ || PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
-  PQsetNoticeReceiver(connection_.get(), LogNotice, nullptr);
-  for (auto step = PGRES_POLLING_WRITING; step != PGRES_POLLING_OK;
-       step = PQconnectPoll(connection_.get())) {
-    if (step == PGRES_POLLING_FAILED) Broken();
-    Wait(step == PGRES_POLLING_WRITING, deadline);
-  }
-  if (PQsetnonblocking(connection_.get(), 1) != 0) Broken();
+// NOTICEs are chatter; WARNINGs are for the operator.
+void Connection::LogNotice(void* /*unused*/, const PGresult* result) {
+  const char* severity =
+      PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
+  const Error warning = ErrorOf(result);
+  log::Warn(warning.what(), {{"hint", warning.hint()}});
 }
 
 void Connection::Wait(bool for_write, Deadline deadline) {
@@ -152,25 +95,17 @@ void Connection::Wait(bool for_write, Deadline deadline) {
        {interrupt_ == nullptr ? -1 : interrupt_->fd(), POLLIN, 0}}};
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-    if (left.count() <= 0) Abandon("no answer within the time allowed");
+    if (left.count() <= 0)
+      throw Late("no answer within the time allowed", "", "");
     const int ready =
         poll(polled.data(), polled.size(), static_cast<int>(left.count()));
-    if (ready < 0 && errno != EINTR) Abandon(std::strerror(errno));
-    if (polled[1].revents != 0) Abandon("interrupted");
-    if (ready > 0) return;
+    if (ready < 0 && errno != EINTR) throw Late(std::strerror(errno), "", "");
+    if (ready <= 0) continue;
+    if (polled[1].revents != 0 && interrupt_->fired()) {
+      throw Late("interrupted", "", "");
+    }
+    if (polled[0].revents != 0) return;
   }
-}
-
-void Connection::Abandon(const std::string& why) {
-  // Only where the interrupt fired: after a missed deadline the server's own
-  // statement timeout does the same.
-  if (PQstatus(connection_.get()) == CONNECTION_OK &&
-      PQtransactionStatus(connection_.get()) == PQTRANS_ACTIVE &&
-      interrupt_ != nullptr && interrupt_->fired()) {
-    Cancel(connection_.get());
-  }
-  connection_.reset();
-  throw Error(why, "", "");
 }
 
 void Connection::Broken() {
@@ -199,60 +134,26 @@ PGresult* Connection::Next(Deadline deadline) {
   while (unsent > 0 || PQisBusy(connection_.get()) != 0) {
     if (unsent < 0) Broken();
     Wait(unsent > 0, deadline);
-    if (PQconsumeInput(connection_.get()) == 0) Broken();
+    Consume();
     unsent = PQflush(connection_.get());
   }
   if (unsent < 0) Broken();
   return PQgetResult(connection_.get());
 }
 
-std::vector<Outcome> Connection::Flight(const std::vector<Query>& queries,
-                                        const Guard& guard, Deadline deadline) {
-  const Query settings{kGuard,
-                       {std::to_string(guard.statement_timeout.count()),
-                        std::to_string(guard.lock_timeout.count()),
-                        guard.read_only ? "on" : ""}};
-  if (PQenterPipelineMode(connection_.get()) == 0) Broken();
-  for (const auto& query : queries) {
-    Send(settings);
-    Send(query);
-    if (PQpipelineSync(connection_.get()) == 0) Broken();
+// libpq takes whatever the server sends into memory before it gives any of it.
+void Connection::Consume() {
+  int waiting = 0;
+  if (ioctl(PQsocket(connection_.get()), FIONREAD, &waiting) == 0) {
+    received_ += static_cast<size_t>(waiting);
   }
-
-  std::vector<Outcome> outcomes;
-  outcomes.reserve(queries.size());
-  auto answered = Clock::now();
-  const auto note = [&](std::variant<Result, Error> value) {
-    const auto now = Clock::now();
-    outcomes.push_back({std::move(value), now - answered});
-    answered = now;
-  };
-  try {
-    while (outcomes.size() < queries.size()) note(NextAnswer(deadline));
-    if (PQexitPipelineMode(connection_.get()) == 0) Broken();
-  } catch (const Error& error) {
-    if (outcomes.empty()) throw;
-    while (outcomes.size() < queries.size()) note(error);
+  if (received_ > kMostBytes) {
+    connection_.reset();
+    throw Error("its answer is longer than " +
+                    std::to_string(kMostBytes >> 20) + " MiB",
+                kLimitExceeded, "ask for fewer rows or shorter values");
   }
-  return outcomes;
-}
-
-std::variant<Result, Error> Connection::NextAnswer(Deadline deadline) {
-  // Until the sync come the settings' result and the query's, or an error and
-  // "aborted" for what stood behind it.
-  std::optional<std::variant<Result, Error>> last;
-  while (true) {
-    Result result(Next(deadline));
-    if (PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
-    if (result.get() == nullptr) continue;
-    const ExecStatusType status = PQresultStatus(result.get());
-    if (status == PGRES_PIPELINE_SYNC) return std::move(last.value());
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-      last.emplace(std::move(result));
-    } else if (status == PGRES_FATAL_ERROR) {
-      last.emplace(ErrorOf(result.get()));
-    }
-  }
+  if (PQconsumeInput(connection_.get()) == 0) Broken();
 }
 
 Result Connection::Run(const Query& query, const Guard& guard,
@@ -272,12 +173,36 @@ Result Connection::Script(const std::string& sql, Deadline deadline) {
   return ReadAll(deadline);
 }
 
+// libpq's request to cancel blocks until the server has taken it, which one
+// that is stopped never does: so it has a thread that may be left behind.
+std::future<void> Connection::RequestCancel() const {
+  const std::shared_ptr<PGcancel> cancel(PQgetCancel(connection_.get()),
+                                         PQfreeCancel);
+  const auto taken = std::make_shared<std::promise<void>>();
+  std::thread([cancel, taken] {
+    std::array<char, 256> message{};
+    PQcancel(cancel.get(), message.data(), static_cast<int>(message.size()));
+    taken->set_value();
+  }).detach();
+  return taken->get_future();
+}
+
 Result Connection::ReadAll(Deadline deadline) {
   Result last(nullptr);
   std::optional<Error> error;
-  while (PGresult* next = Next(deadline)) {
-    last = Result(next);
-    if (PQresultStatus(next) == PGRES_FATAL_ERROR) error = ErrorOf(next);
+  received_ = 0;
+  try {
+    while (PGresult* next = Next(deadline)) {
+      last = Result(next);
+      if (PQresultStatus(next) == PGRES_FATAL_ERROR) error = ErrorOf(next);
+    }
+  } catch (const Late&) {
+    // After a missed deadline the server's own statement timeout does it.
+    if (interrupt_ != nullptr && interrupt_->fired()) {
+      RequestCancel().wait_for(kCancelPatience);
+    }
+    connection_.reset();
+    throw;
   }
   if (PQstatus(connection_.get()) == CONNECTION_BAD) Broken();
   if (error) throw std::move(*error);

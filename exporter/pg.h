@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -44,17 +45,33 @@ class Error : public std::runtime_error {
   std::string hint_;
 };
 
-// Ends the waits of a connection from another thread. Stays fired.
+// program_limit_exceeded: an answer was longer than anyone has memory for.
+inline constexpr auto kLimitExceeded = "54000";
+
+// What a result of libpq says was refused.
+Error ErrorOf(const PGresult* result);
+
+// Ends the waits of a connection from outside.
 class Interrupt {
  public:
-  Interrupt();
-  ~Interrupt();
-  Interrupt(const Interrupt&) = delete;
-  Interrupt& operator=(const Interrupt&) = delete;
+  virtual ~Interrupt() = default;
+  virtual bool fired() const = 0;
+  // Readable once fired. When it is, fired() is asked, which may still say no
+  // and then makes it unreadable again.
+  virtual int fd() const = 0;
+};
+
+// One that any thread may fire, and that stays fired.
+class Stop : public Interrupt {
+ public:
+  Stop();
+  ~Stop() override;
+  Stop(const Stop&) = delete;
+  Stop& operator=(const Stop&) = delete;
 
   void Fire();
-  bool fired() const { return fired_; }
-  int fd() const { return fd_; }  // readable once fired
+  bool fired() const override { return fired_; }
+  int fd() const override { return fd_; }
 
  private:
   int fd_;
@@ -80,6 +97,8 @@ class Result {
   std::string Text(int row, int column) const {
     return std::string(Get(row, column).value_or(""));
   }
+  // Of all cells.
+  size_t Bytes() const;
 
  private:
   struct Clear {
@@ -103,7 +122,10 @@ struct Guard {
 // What became of one query of a flight.
 struct Outcome {
   std::variant<Result, Error> value;
-  std::chrono::nanoseconds took;  // since the query before it was answered
+  std::chrono::nanoseconds took{0};  // since the query before it was answered
+  // From when the server began with it until it began with the next, by the
+  // server's own clock; 0 where it did not come to that.
+  std::chrono::nanoseconds server_time{0};
 
   // Its rows; throws its Error if it has none.
   const Result& rows() const {
@@ -122,9 +144,10 @@ class Connection {
   // Runs the queries in one round trip: libpq's pipeline mode with a sync
   // after each, so that each is a transaction of its own and a failing one
   // hurts only itself. An outcome for each query, in order. Where the
-  // connection breaks, the deadline passes or the interrupt fires, the session
-  // is closed and that Error is the outcome of what was not answered yet; it is
-  // thrown if nothing was.
+  // connection breaks, an answer is too long for the memory allowed to it, the
+  // deadline passes or the interrupt fires, that Error is the outcome of what
+  // was not answered yet; it is thrown if nothing was. What still runs then is
+  // cancelled, and the session closed where the server does not stop at once.
   std::vector<Outcome> Flight(const std::vector<Query>& queries,
                               const Guard& guard, Deadline deadline);
 
@@ -155,20 +178,37 @@ class Connection {
       : connection_(connection), interrupt_(interrupt) {}
 
   void Connect(Deadline deadline);
+  // libpq's notice receiver.
+  static void LogNotice(void* unused, const PGresult* result);
   void Send(const Query& query);
   // Reads to the end of what was sent; its last rows. Throws Error.
   Result ReadAll(Deadline deadline);
+  // No answer within the time allowed; the session is as good as it was.
+  class Late : public Error {
+   public:
+    using Error::Error;
+  };
+
+  struct Segment;
   // What became of the next query of a flight.
-  std::variant<Result, Error> NextAnswer(Deadline deadline);
+  Segment NextSegment(Deadline deadline);
   // Waits until libpq has a result to give; nullptr is the end of a query's.
   PGresult* Next(Deadline deadline);
+  // Reads what has come, and counts it.
+  void Consume();
+  // Throws Late.
   void Wait(bool for_write, Deadline deadline);
-  // Cancels what runs, closes the session and throws.
-  [[noreturn]] void Abandon(const std::string& why);
+  // Cancels what runs, one query after the other, until so many segments of a
+  // flight are over; closes the session where that takes too long.
+  void Drain(size_t segments);
+  // Ready when the server has taken it. Throws where there is no thread to
+  // spare.
+  std::future<void> RequestCancel() const;
   [[noreturn]] void Broken();
 
   std::unique_ptr<PGconn, Finish> connection_;
   const Interrupt* interrupt_;
+  size_t received_ = 0;  // bytes of the answer that is being read
 };
 
 }  // namespace meshhook::pg

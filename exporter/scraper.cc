@@ -13,14 +13,16 @@
 namespace meshhook {
 namespace {
 
+// What was answered makes no samples.
+constexpr auto kDataException = "22000";
+
 double Seconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double>(time).count();
 }
 
-// Names the database where there are several.
-pg::Error InDatabase(const pg::Error& error, const std::string& database,
-                     size_t databases) {
-  if (databases == 1) return error;
+// Names the database where it is not the given one.
+pg::Error InDatabase(const pg::Error& error, const std::string& database) {
+  if (database.empty()) return error;
   return {"database " + database + ": " + error.what(), error.sqlstate(),
           error.hint()};
 }
@@ -36,13 +38,35 @@ size_t Cut(std::vector<prometheus::MetricFamily>& families, size_t most) {
   return all - SeriesIn(families);
 }
 
+bool IsFast(const Collector& collector) {
+  return collector.interval.count() == 0;
+}
+
 }  // namespace
+
+struct Scraper::Lanes {
+  Lanes(const Conninfo& conninfo, std::vector<Collector> all,
+        const DatabaseOptions& options, Costs& costs,
+        const pg::Interrupt* interrupt)
+      : collectors(std::move(all)),
+        fast(conninfo, collectors,
+             {.excluded_schemas = RegexOf(options.excluded_schemas),
+              .asks = IsFast},
+             costs, interrupt),
+        background(conninfo, collectors, options, costs) {}
+
+  const std::vector<Collector> collectors;
+  Session fast;
+  Background background;
+};
 
 struct Scraper::Run {
   std::string page;
   size_t series = 0;  // on the page
   ScrapeStatus status;
   std::chrono::nanoseconds took{0};
+  int round_trips = 0;
+  double server_share = 0;
   const Server* server = nullptr;  // what answered
 };
 
@@ -50,11 +74,28 @@ Scraper::Scraper(Conninfo conninfo, std::vector<Collector> collectors,
                  const pg::Interrupt* interrupt, ScrapeOptions options)
     : conninfo_(std::move(conninfo)),
       interrupt_(interrupt),
-      max_series_(options.max_series),
-      collectors_(std::move(collectors)),
-      databases_(conninfo_, std::move(options.databases), interrupt) {}
+      options_(std::move(options)),
+      audience_(interrupt),
+      lanes_(MakeLanes(std::move(collectors))),
+      last_at_(pg::Clock::now()) {}
 
-std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
+Scraper::~Scraper() = default;
+
+std::shared_ptr<Scraper::Lanes> Scraper::MakeLanes(
+    std::vector<Collector> collectors) {
+  return std::make_shared<Lanes>(conninfo_, std::move(collectors),
+                                 options_.databases, costs_, &audience_);
+}
+
+void Scraper::StartBackground(std::chrono::milliseconds timeout) {
+  const std::lock_guard lock(mutex_);
+  background_timeout_ = timeout;
+  lanes_->background.Start(timeout);
+}
+
+std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline,
+                                                   int client) {
+  const Audience::Seat seat(audience_, client);
   std::unique_lock lock(mutex_);
   while (busy_) {
     // The page of the scrape under way is as fresh as one of our own.
@@ -65,23 +106,24 @@ std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline) {
     if (page_ && !HasMoreTime(deadline)) return page_;
   }
   busy_ = true;
-  TakeReplacement();
+  page_.reset();
+  auto replacement = std::exchange(replacement_, std::nullopt);
   lock.unlock();
   std::shared_ptr<const std::string> page;
   try {
-    page = std::make_shared<const std::string>(Collect(deadline));
+    if (replacement) TakeReplacement(std::move(*replacement));
+    page = Collect(deadline);
   } catch (...) {  // out of memory: those who wait must not wait for ever
     lock.lock();
-    page_.reset();
     busy_ = false;
     done_.notify_all();
     throw;
   }
   lock.lock();
-  page_ = std::move(page);
+  page_ = page;
   busy_ = false;
   done_.notify_all();
-  return page_;
+  return page;
 }
 
 bool Scraper::HasMoreTime(pg::Deadline deadline) const {
@@ -90,14 +132,15 @@ bool Scraper::HasMoreTime(pg::Deadline deadline) const {
 
 std::shared_ptr<const std::string> Scraper::Unanswered() const {
   Run run;
-  const auto last = Status();
-  run.status.at = last.at;
-  run.status.up = last.up;
+  std::shared_ptr<const Lanes> lanes;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& collector : collectors_) {
-      run.status.collectors.push_back({.name = collector.name});
-    }
+    run.status.at = status_.at;
+    run.status.up = status_.up;
+    lanes = lanes_;
+  }
+  for (const auto& collector : lanes->collectors) {
+    run.status.collectors.push_back({.name = collector.name});
   }
   std::string page;
   AppendSelf(run, page);
@@ -110,11 +153,15 @@ void Scraper::Replace(std::vector<Collector> collectors) {
 }
 
 // What was learned of a collector says nothing of another of the same name.
-void Scraper::TakeReplacement() {
-  if (!replacement_) return;
-  collectors_ = std::move(*replacement_);
-  replacement_.reset();
-  databases_.Forget();
+void Scraper::TakeReplacement(std::vector<Collector> collectors) {
+  auto lanes = MakeLanes(std::move(collectors));
+  {
+    const std::lock_guard lock(mutex_);
+    std::swap(lanes, lanes_);
+    if (background_timeout_.count() > 0) {
+      lanes_->background.Start(background_timeout_);
+    }
+  }
   logged_.clear();
 }
 
@@ -123,11 +170,12 @@ ScrapeStatus Scraper::Status() const {
   return status_;
 }
 
-std::string Scraper::Collect(pg::Deadline deadline) {
+std::shared_ptr<const std::string> Scraper::Collect(pg::Deadline deadline) {
   const auto started = pg::Clock::now();
+  audience_.Begin();
   ++scrapes_;
   Run run;
-  for (const auto& collector : collectors_) {
+  for (const auto& collector : lanes_->collectors) {
     run.status.collectors.push_back({.name = collector.name});
   }
   try {
@@ -136,27 +184,40 @@ std::string Scraper::Collect(pg::Deadline deadline) {
   } catch (const pg::Error& error) {
     NoteUnreachable(error, run);
   }
+  if (audience_.gone()) return nullptr;
   run.status.at = pg::Clock::now();
   run.took = run.status.at - started;
+  run.server_share = Seconds(costs_.server_time() - last_server_time_) /
+                     Seconds(run.status.at - last_at_);
+  last_server_time_ = costs_.server_time();
+  last_at_ = run.status.at;
   AppendSelf(run, run.page);
   const std::lock_guard lock(mutex_);
   too_little_ =
       run.status.at < deadline ? pg::Clock::duration(0) : deadline - started;
   status_ = std::move(run.status);
-  return std::move(run.page);
+  return std::make_shared<const std::string>(std::move(run.page));
 }
 
 void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
-  auto parts = databases_.Ask(collectors_, deadline, HasMoreTime(deadline));
-  run.server = &parts[0].session->server();
+  auto& [collectors, fast, background] = *lanes_;
+  std::vector<Part> parts(1);
+  parts[0].answers = fast.Ask(deadline, HasMoreTime(deadline));
+  run.round_trips = fast.round_trips();
+  if (audience_.gone()) return;
+  run.server = &fast.server();
   run.status.server =
       run.server->address + ", PostgreSQL " + run.server->short_version;
   NoteReached(*run.server);
-  for (size_t i = 0; i < collectors_.size(); ++i) Note(run, i, parts);
+  if (!background.started()) {
+    background.AskDue(std::chrono::hours(1), deadline);
+  }
+  for (auto& part : background.Shelf()) parts.push_back(std::move(part));
+  for (size_t i = 0; i < collectors.size(); ++i) Note(run, i, parts);
 }
 
 void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
-  const auto& collector = collectors_[index];
+  const auto& collector = lanes_->collectors[index];
   auto& status = run.status.collectors[index];
   std::vector<prometheus::MetricFamily> families;
   std::optional<pg::Error> failure;
@@ -173,22 +234,25 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
         absent = error->what();
         continue;
       }
-      const auto& rows =
-          *std::get<std::shared_ptr<const pg::Result>>(answer.value);
-      if (collector.interval.count() > 0) {
+      const auto& rows = *std::get<std::shared_ptr<const Rows>>(answer.value);
+      if (answer.at < last_at_) costs_.NoteCacheHit(collector.name);
+      if (&part != &parts.front()) {
         status.age =
             std::max(status.age.value_or(std::chrono::seconds(0)),
                      std::chrono::nanoseconds(pg::Clock::now() - answer.at));
       }
-      auto choice = part.session->Choose(collector, rows);
-      auto samples = ToFamilies(collector, rows, choice);
+      auto samples = ToFamilies(collector, rows.result, rows.choice);
       status.dropped +=
-          static_cast<size_t>(choice.cut_rows) * collector.metrics.size();
+          static_cast<size_t>(rows.choice.cut_rows) * collector.metrics.size();
       Merge(std::move(samples), families);
-      status.rows += static_cast<int>(choice.kept.size());
+      status.rows += static_cast<int>(rows.choice.kept.size());
+      status.bytes += answer.bytes;
       status.success = true;
     } catch (const pg::Error& error) {
-      if (!failure) failure = InDatabase(error, part.database, parts.size());
+      if (!failure) failure = InDatabase(error, part.database);
+      if (!std::holds_alternative<pg::Error>(answer.value)) {
+        costs_.NoteFailure(collector.name, kDataException);
+      }
     }
   }
   try {
@@ -196,8 +260,9 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
   } catch (const pg::Error& error) {
     failure = error;
     families.clear();
+    costs_.NoteFailure(collector.name, kDataException);
   }
-  status.dropped += Cut(families, max_series_ - run.series);
+  status.dropped += Cut(families, options_.max_series - run.series);
   run.series += SeriesIn(families);
   AppendText(families, run.page);
 
@@ -269,6 +334,12 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
     self.Add("meshhook_exporter_series_dropped",
              static_cast<double>(collector.dropped), {collector.name});
     if (collector.silent) continue;
+    if (run.server != nullptr) {
+      self.Add("meshhook_exporter_collector_rows", collector.rows,
+               {collector.name});
+      self.Add("meshhook_exporter_collector_bytes",
+               static_cast<double>(collector.bytes), {collector.name});
+    }
     if (collector.age) {
       self.Add("meshhook_exporter_collector_age_seconds",
                Seconds(*collector.age), {collector.name});
@@ -278,6 +349,24 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
     self.Add("pg_scrape_collector_success", collector.success ? 1 : 0,
              {collector.name});
     all_succeeded = all_succeeded && collector.success;
+  }
+  for (const auto& [name, cost] : costs_.ByCollector()) {
+    self.Add("meshhook_exporter_collector_server_seconds_total",
+             Seconds(cost.server_time), {name});
+    if (cost.cache_hits > 0) {
+      self.Add("meshhook_exporter_collector_cache_hits_total",
+               static_cast<double>(cost.cache_hits), {name});
+    }
+    for (const auto& [sqlstate_class, count] : cost.failures) {
+      self.Add("meshhook_exporter_collector_failures_total",
+               static_cast<double>(count), {name, sqlstate_class});
+    }
+  }
+  self.Add("meshhook_exporter_server_seconds_total",
+           Seconds(costs_.server_time()));
+  if (run.server != nullptr) {
+    self.Add("meshhook_exporter_server_time_ratio", run.server_share);
+    self.Add("meshhook_exporter_last_scrape_round_trips", run.round_trips);
   }
   if (run.status.at != pg::Clock::time_point{}) {
     self.Add("pg_up", run.status.up ? 1 : 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The scrape engine: runs every collector, in one round trip a database, and
-// writes the page.
+// The scrape engine: asks the fast lane in one round trip, takes what the slow
+// one has on its shelf, and writes the page.
 #pragma once
 
 #include <atomic>
@@ -13,9 +13,11 @@
 #include <string>
 #include <vector>
 
+#include "exporter/audience.h"
+#include "exporter/background.h"
 #include "exporter/collector.h"
 #include "exporter/conninfo.h"
-#include "exporter/databases.h"
+#include "exporter/costs.h"
 #include "exporter/pg.h"
 
 namespace meshhook {
@@ -29,6 +31,7 @@ struct CollectorStatus {
   std::string remedy = {};
   std::chrono::nanoseconds took{0};  // in all databases
   int rows = 0;
+  size_t bytes = 0;    // of those rows, as they came
   size_t dropped = 0;  // series, by its limit or the budget
   // Of the oldest rows; nullopt for a collector that is asked every time.
   std::optional<std::chrono::nanoseconds> age = {};
@@ -54,11 +57,18 @@ class Scraper {
  public:
   Scraper(Conninfo conninfo, std::vector<Collector> collectors,
           const pg::Interrupt* interrupt, ScrapeOptions options = {});
+  ~Scraper();
 
-  // The page in the text format. Always gives one, by about the deadline unless
-  // a resolver holds it up: with what the database answered until then, or
-  // `pg_up 0` when that was nothing.
-  std::shared_ptr<const std::string> Scrape(pg::Deadline deadline);
+  // From now on the slow lane has a thread of its own, and each database so
+  // long to answer it. Until then a scrape asks it as well, in line.
+  void StartBackground(std::chrono::milliseconds timeout);
+
+  // The page in the text format. Always gives one, by about the deadline: with
+  // what the database answered until then, or `pg_up 0` when that was nothing.
+  // Null where the client, if that is its socket, and all who shared the scrape
+  // have hung up: then what still ran in the database was cancelled.
+  std::shared_ptr<const std::string> Scrape(pg::Deadline deadline,
+                                            int client = -1);
 
   // From the next scrape on these are its collectors.
   void Replace(std::vector<Collector> collectors);
@@ -67,10 +77,12 @@ class Scraper {
   ScrapeStatus Status() const;
 
  private:
+  struct Lanes;
   struct Run;  // one scrape under way
 
-  void TakeReplacement();
-  std::string Collect(pg::Deadline deadline);
+  std::shared_ptr<Lanes> MakeLanes(std::vector<Collector> collectors);
+  void TakeReplacement(std::vector<Collector> collectors);
+  std::shared_ptr<const std::string> Collect(pg::Deadline deadline);
   // Whether the last scrape was cut short, and one until that deadline would
   // have longer.
   bool HasMoreTime(pg::Deadline deadline) const;
@@ -89,25 +101,29 @@ class Scraper {
 
   const Conninfo conninfo_;
   const pg::Interrupt* const interrupt_;
-  const size_t max_series_;
+  const ScrapeOptions options_;
+  Audience audience_;
+  Costs costs_;
 
   // Guards the sharing of pages; never held while the database is asked.
   mutable std::mutex mutex_;
   std::condition_variable done_;
   bool busy_ = false;
-  std::shared_ptr<const std::string> page_;  // null after one that threw
+  std::shared_ptr<const std::string> page_;  // null after one without
   // The time that the last scrape had, if that was not enough; else 0.
   pg::Clock::duration too_little_{0};
   ScrapeStatus status_;
   std::optional<std::vector<Collector>> replacement_;
-  // Changes only where no scrape is under way.
-  std::vector<Collector> collectors_;
+  // Others are put in their place only where no scrape is under way.
+  std::shared_ptr<Lanes> lanes_;
+  std::chrono::milliseconds background_timeout_{0};  // 0: not started
 
   // Touched only by the one thread that collects.
-  Databases databases_;
-  bool reached_ = false;                       // as was logged
-  std::string unreachable_;                    // as was logged
-  std::map<std::string, std::string> logged_;  // collector → reason
+  bool reached_ = false;                          // as was logged
+  std::string unreachable_;                       // as was logged
+  std::map<std::string, std::string> logged_;     // collector → reason
+  pg::Clock::time_point last_at_;                 // when the last one ended
+  std::chrono::nanoseconds last_server_time_{0};  // all that was taken by then
 
   std::atomic<std::uint64_t> scrapes_{0};
 };

@@ -13,7 +13,10 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kLearnInterval{60};
+// A collector with a long interval is asked again sooner after it failed.
 constexpr std::chrono::seconds kFailureInterval{60};
+constexpr std::chrono::seconds kUnansweredInterval{10};
+constexpr milliseconds kMostBackoff{10000};
 
 constexpr auto kVersionQuery =
     "SELECT current_setting('server_version_num'), version(), "
@@ -32,27 +35,75 @@ pg::Guard GuardFor(pg::Deadline deadline) {
               std::clamp(left / 10, milliseconds(20), milliseconds(100))};
 }
 
+// Whether it took time that others need: it waited for a lock, was cancelled,
+// or gave more than it may.
+bool IsLate(const pg::Error& error) {
+  const auto of_class = [&error](const char* sqlstate) {
+    return error.sqlstate().rfind(sqlstate, 0) == 0;
+  };
+  return of_class("54") || of_class("55") || of_class("57");
+}
+
+pg::Error TooManyRows() {
+  return {"it gives more than " + std::to_string(kMostRows) + " rows", "54000",
+          "add a LIMIT to its query, or make it count"};
+}
+
 }  // namespace
 
-Session::Session(Conninfo conninfo, std::string excluded_schemas,
+Session::Session(Conninfo conninfo, const std::vector<Collector>& collectors,
+                 SessionOptions options, Costs& costs,
                  const pg::Interrupt* interrupt)
     : conninfo_(std::move(conninfo)),
-      excluded_schemas_(std::move(excluded_schemas)),
-      interrupt_(interrupt) {}
-
-std::vector<Answer> Session::Ask(
-    const std::vector<const Collector*>& collectors, pg::Deadline deadline) {
-  const bool kept = open();
-  try {
-    return AskOnce(collectors, deadline);
-  } catch (const pg::Error&) {
-    // A kept session that a pooler or an administrator has ended since is no
-    // outage if a new one answers.
-    const bool retry = kept && !open() && pg::Clock::now() < deadline;
-    Close();
-    if (!retry) throw;
+      options_(std::move(options)),
+      costs_(costs),
+      interrupt_(interrupt),
+      backoff_(kMostBackoff) {
+  for (size_t i = 0; i < collectors.size(); ++i) {
+    if (options_.asks == nullptr || options_.asks(collectors[i])) {
+      asked_.push_back({.place = i, .collector = &collectors[i]});
+    }
   }
-  return Ask(collectors, deadline);  // once more, as none is kept now
+}
+
+Answers Session::Ask(pg::Deadline deadline, bool again) {
+  round_trips_ = 0;
+  if (!open() && unreachable_ && !again && backoff_.Waiting(pg::Clock::now())) {
+    throw *unreachable_;
+  }
+  const bool kept = open();
+  const auto ask = [&] {
+    auto answers = AskOnce(deadline);
+    backoff_.Succeeded();
+    unreachable_.reset();
+    return answers;
+  };
+  try {
+    try {
+      return ask();
+    } catch (const pg::Error&) {
+      // A kept session that a pooler or an administrator has ended since is no
+      // outage if a new one answers.
+      if (!kept || open() || pg::Clock::now() >= deadline) throw;
+    }
+    return ask();
+  } catch (const pg::Error& error) {
+    // Cut short by those who asked it says nothing of the database.
+    if (Interrupted()) throw;
+    const auto now = pg::Clock::now();
+    if (!backoff_.Waiting(now)) backoff_.Failed(now);
+    unreachable_ = error;
+    throw;
+  }
+}
+
+Answers Session::Failed(const pg::Error& error) {
+  Answers answers;
+  for (const auto& asked : asked_) {
+    costs_.NoteFailure(asked.collector->name, error.sqlstate());
+    answers[asked.place] = {.value = error, .at = pg::Clock::now()};
+  }
+  return answers;
 }
 
 pg::Result Session::Run(const pg::Query& query, pg::Deadline deadline) {
@@ -60,116 +111,133 @@ pg::Result Session::Run(const pg::Query& query, pg::Deadline deadline) {
   return connection_->Run(query, GuardFor(deadline), deadline);
 }
 
-Choice Session::Choose(const Collector& collector, const pg::Result& rows) {
-  if (collector.limit.rows == 0) return All(rows);
-  return selections_[collector.name].Choose(collector, rows);
+pg::Clock::time_point Session::NextDue() const {
+  auto next = pg::Clock::time_point::max();
+  for (const auto& asked : asked_) next = std::min(next, asked.due);
+  return open() ? next : std::max(next, backoff_.retry_at());
 }
 
-std::vector<Answer> Session::AskOnce(
-    const std::vector<const Collector*>& collectors, pg::Deadline deadline) {
+Answers Session::AskOnce(pg::Deadline deadline) {
   if (!open()) {
     connection_ = pg::Connection::Open(conninfo_, deadline, interrupt_);
     learned_at_.reset();
   }
-  if (!learned_at_ || pg::Clock::now() - *learned_at_ > kLearnInterval) {
-    Learn(collectors, deadline);
-  }
+  if (!learned_at_) Learn(Fly(Questions(), deadline).data());
 
-  std::vector<Answer> answers;
+  Answers answers;
+  std::vector<Asked*> flying;
   std::vector<pg::Query> queries;
-  std::vector<size_t> asked;
-  for (const auto* collector : collectors) {
-    if (const auto absent = absent_.find(collector->name);
-        absent != absent_.end()) {
-      answers.push_back(
-          {.value = pg::Error(absent->second, "", ""), .silent = true});
-      continue;
+  for (auto* asked : Due()) {
+    if (const auto* error = std::get_if<pg::Error>(&asked->statement)) {
+      answers[asked->place] = Refusal(*asked, *error);
+    } else {
+      queries.push_back(std::get<pg::Query>(asked->statement));
+      flying.push_back(asked);
     }
-    if (const auto* kept = Kept(*collector)) {
-      answers.push_back(*kept);
-      answers.back().took = {};
-      continue;
-    }
-    const auto known = impossible_.find(collector->name);
-    if (known != impossible_.end()) {
-      answers.push_back({.value = known->second});
-      continue;
-    }
-    try {
-      queries.push_back(StatementFor(*collector, server_, excluded_schemas_));
-      asked.push_back(answers.size());
-      answers.push_back({.value = pg::Error("not asked", "", "")});
-    } catch (const pg::Error& error) {
-      impossible_.insert_or_assign(collector->name, error);
-      answers.push_back({.value = error});
-    }
+  }
+  const bool learn = pg::Clock::now() - *learned_at_ > kLearnInterval;
+  if (learn) {
+    for (auto& question : Questions()) queries.push_back(std::move(question));
   }
   // Something must be asked, or a dead session would pass for a live one.
   if (queries.empty()) queries.push_back({"SELECT", {}});
-  auto outcomes = connection_->Flight(queries, GuardFor(deadline), deadline);
-  const auto now = pg::Clock::now();
-  for (size_t i = 0; i < asked.size(); ++i) {
-    const auto& collector = *collectors[asked[i]];
-    auto& answer = answers[asked[i]];
-    answer.took = outcomes[i].took;
-    answer.at = now;
-    if (auto* error = std::get_if<pg::Error>(&outcomes[i].value)) {
-      if (IsMissing(*error)) {
-        impossible_.insert_or_assign(collector.name, *error);
-      }
-      answer.value = std::move(*error);
-    } else {
-      answer.value = std::make_shared<const pg::Result>(
-          std::get<pg::Result>(std::move(outcomes[i].value)));
-    }
-    if (collector.interval.count() > 0) {
-      kept_.insert_or_assign(collector.name, answer);
-    }
+  auto outcomes = Fly(queries, deadline);
+  bool all_answered = true;
+  for (size_t i = 0; i < flying.size(); ++i) {
+    auto& asked = *flying[i];
+    const auto& answer = answers[asked.place] = AnswerOf(asked, outcomes[i]);
+    const auto* error = std::get_if<pg::Error>(&answer.value);
+    const bool answered = error == nullptr || !error->sqlstate().empty();
+    // The first that has no answer is the one that was waited for.
+    asked.late = error != nullptr && (answered ? IsLate(*error) : all_answered);
+    all_answered = all_answered && answered;
+  }
+  try {
+    if (learn) Learn(&outcomes[flying.size()]);
+  } catch (const pg::Error&) {  // with the next scrape, then
   }
   return answers;
 }
 
-void Session::Forget() {
-  learned_at_.reset();
-  kept_.clear();
+std::vector<Session::Asked*> Session::Due() {
+  const auto now = pg::Clock::now();
+  std::vector<Asked*> due;
+  for (auto& asked : asked_) {
+    if (asked.due <= now) due.push_back(&asked);
+  }
+  std::stable_partition(due.begin(), due.end(),
+                        [](const Asked* asked) { return !asked->late; });
+  return due;
 }
 
-const Answer* Session::Kept(const Collector& collector) const {
-  const auto kept = kept_.find(collector.name);
-  if (kept == kept_.end()) return nullptr;
-  std::chrono::seconds interval = collector.interval;
-  if (const auto* error = std::get_if<pg::Error>(&kept->second.value)) {
-    // One that the server never came to is not the collector's own.
-    if (error->sqlstate().empty()) return nullptr;
-    interval = std::min(interval, kFailureInterval);
-  }
-  return pg::Clock::now() - kept->second.at < interval ? &kept->second
-                                                       : nullptr;
+std::vector<pg::Outcome> Session::Fly(const std::vector<pg::Query>& queries,
+                                      pg::Deadline deadline) {
+  ++round_trips_;
+  auto outcomes = connection_->Flight(queries, GuardFor(deadline), deadline);
+  for (const auto& outcome : outcomes) costs_.NoteTime(outcome.server_time);
+  return outcomes;
 }
 
-void Session::Learn(const std::vector<const Collector*>& collectors,
-                    pg::Deadline deadline) {
-  std::vector<pg::Query> queries{{kVersionQuery, {}}, {kExtensionsQuery, {}}};
-  std::vector<const Collector*> needing;
-  for (const auto* collector : collectors) {
-    if (collector->needs.sql.empty()) continue;
-    needing.push_back(collector);
-    queries.push_back({"SELECT " + collector->needs.sql, {}});
+Answer Session::Refusal(Asked& asked, const pg::Error& error) {
+  const auto now = pg::Clock::now();
+  if (!asked.silent && !Interrupted()) {
+    costs_.NoteFailure(asked.collector->name, error.sqlstate());
   }
-  const auto outcomes =
-      connection_->Flight(queries, GuardFor(deadline), deadline);
+  asked.due = now + IntervalOf(asked, &error);
+  return {.value = error, .silent = asked.silent, .at = now};
+}
+
+Answer Session::AnswerOf(Asked& asked, pg::Outcome& outcome) {
+  const auto& collector = *asked.collector;
+  costs_.NoteTime(collector.name, outcome.server_time);
+  Answer answer;
+  try {
+    if (const auto* error = std::get_if<pg::Error>(&outcome.value))
+      throw *error;
+    auto result = std::get<pg::Result>(std::move(outcome.value));
+    if (result.rows() > kMostRows) throw TooManyRows();
+    answer.bytes = result.Bytes();
+    auto choice = collector.limit.rows == 0
+                      ? All(result)
+                      : asked.selection.Choose(collector, result);
+    answer.value = std::make_shared<const Rows>(
+        Rows{std::move(result), std::move(choice)});
+    answer.at = pg::Clock::now();
+    asked.due = answer.at + IntervalOf(asked, nullptr);
+  } catch (const pg::Error& error) {
+    if (IsMissing(error)) asked.statement = error;
+    answer = Refusal(asked, error);
+  }
+  answer.took = outcome.took;
+  return answer;
+}
+
+milliseconds Session::IntervalOf(const Asked& asked,
+                                 const pg::Error* error) const {
+  const auto interval =
+      std::max<milliseconds>(options_.interval, asked.collector->interval);
+  if (error == nullptr) return interval;
+  return std::min<milliseconds>(interval, error->sqlstate().empty()
+                                              ? kUnansweredInterval
+                                              : kFailureInterval);
+}
+
+std::vector<pg::Query> Session::Questions() const {
+  std::vector<pg::Query> questions{{kVersionQuery, {}}, {kExtensionsQuery, {}}};
+  for (const auto& asked : asked_) {
+    const auto& needs = asked.collector->needs.sql;
+    if (!needs.empty()) questions.push_back({"SELECT " + needs, {}});
+  }
+  return questions;
+}
+
+void Session::Learn(const pg::Outcome* outcomes) {
   LearnServer(outcomes[0].rows(), outcomes[1].rows());
-  absent_.clear();
-  impossible_.clear();
-  for (const auto* collector : collectors) {
-    if (server_.version < collector->min_server_version) {
-      absent_[collector->name] =
-          "it needs PostgreSQL " +
-          std::to_string(collector->min_server_version / 10000);
-    }
-  }
-  for (size_t i = 0; i < needing.size(); ++i) {
-    LearnNeeds(*needing[i], outcomes[i + 2]);
+  const pg::Outcome* next = outcomes + 2;
+  for (auto& asked : asked_) {
+    const bool has_needs = !asked.collector->needs.sql.empty();
+    Prepare(asked, has_needs ? next : nullptr);
+    if (has_needs) ++next;
   }
   learned_at_ = pg::Clock::now();
 }
@@ -191,15 +259,30 @@ void Session::LearnServer(const pg::Result& version,
   }
 }
 
-void Session::LearnNeeds(const Collector& collector,
-                         const pg::Outcome& outcome) {
+void Session::Prepare(Asked& asked, const pg::Outcome* needs) {
+  const auto& collector = *asked.collector;
+  asked.silent = true;
+  if (server_.version < collector.min_server_version) {
+    asked.statement =
+        pg::Error("it needs PostgreSQL " +
+                      std::to_string(collector.min_server_version / 10000),
+                  "", "");
+    return;
+  }
   try {
-    const auto& rows = outcome.rows();
-    if (rows.rows() == 0 || rows.Text(0, 0) != "t") {
-      absent_.emplace(collector.name, collector.needs.absent);
+    if (needs != nullptr) {
+      const auto& rows = needs->rows();
+      if (rows.rows() == 0 || rows.Text(0, 0) != "t") {
+        asked.statement = pg::Error(collector.needs.absent, "", "");
+        return;
+      }
     }
+    asked.silent = false;
+    asked.statement =
+        StatementFor(collector, server_, options_.excluded_schemas);
   } catch (const pg::Error& error) {
-    impossible_.insert_or_assign(collector.name, error);
+    asked.silent = false;
+    asked.statement = error;
   }
 }
 

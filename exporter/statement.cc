@@ -111,7 +111,10 @@ pg::Query StatementFor(const Collector& collector, const Server& server,
     ReplaceAll(sql, "@extschema@", ExtensionSchema(collector, server));
   }
   ReplaceAll(sql, "@most_rows@", MostRows(collector));
-  if (collector.limit.rows > 0) sql = Limited(collector, sql);
+  sql = collector.limit.rows > 0
+            ? Limited(collector, sql)
+            : "SELECT * FROM (" + sql + "\n) AS rows LIMIT " +
+                  std::to_string(kMostRows + 1);
 
   pg::Query statement;
   const auto bind = [&](const std::string& name, const std::string& value) {

@@ -20,7 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 using meshhook::Task;
 using meshhook::pg::Clock;
-using meshhook::pg::Interrupt;
+using meshhook::pg::Stop;
 using test::Await;
 using test::Database;
 
@@ -47,7 +47,7 @@ class Working {
   Working& operator=(const Working&) = delete;
 
  private:
-  Interrupt interrupt_;
+  Stop interrupt_;
   meshhook::Worker worker_;
 };
 
@@ -168,7 +168,7 @@ TEST(Worker, EndsAtOnceInTheMiddleOfATask) {
 
 TEST(Worker, EndsAtOnceWhileItConnects) {
   const SilentPort silent;
-  Interrupt interrupt;
+  Stop interrupt;
   const auto started = Clock::now();
   {
     const meshhook::Worker worker(
