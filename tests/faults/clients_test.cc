@@ -84,9 +84,9 @@ TEST_F(ClientFaults, OneWhoHangsUpLeavesNoWorkBehind) {
 TEST_F(ClientFaults, OneWhoHangsUpSpoilsNothingForAnother) {
   for (const size_t who : {0, 1}) {
     Watched exporter(url_, {kOne, kSleeper});
-    auto clients = Asking(exporter, 1, 5s);
+    auto clients = Asking(exporter, 1, 3s);
     ASSERT_TRUE(Await([this] { return test::Sleeping(db_) == 1; }));
-    auto second = Asking(exporter, 1, 5s);
+    auto second = Asking(exporter, 1, 3s);
     clients.push_back(std::move(second[0]));
     EXPECT_FALSE(clients[1]->Readable(100));
     clients[who].reset();
@@ -101,14 +101,14 @@ TEST_F(ClientFaults, OneWhoHangsUpSpoilsNothingForAnother) {
 }
 
 // By TCP alone nobody can tell this from hanging up.
-TEST_F(ClientFaults, OneWhoOnlyStopsTalkingGetsAWholeAnswerOrNone) {
+TEST_F(ClientFaults, OneWhoOnlyStopsTalkingGetsAWholePageOrNone) {
   Watched exporter(url_, {kOne});
   ExpectGood(exporter);
   const HttpConnection client(exporter.port());
   client.Send(ScrapeRequest(2s));
   client.SendEnd();
   const auto answer = client.ReadToEnd();
-  if (!answer.empty()) {
+  if (!answer.empty() && !answer.starts_with("HTTP/1.1 503 ")) {
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
     test::ExpectSound(answer.substr(answer.find("\r\n\r\n") + 4));
   }
@@ -189,9 +189,10 @@ TEST_F(ClientFaults, RubbishIsRefusedAndForgotten) {
     }
     ASSERT_TRUE(client.Readable(4000));
     const auto answer = client.ReadSome();
-    EXPECT_TRUE(answer.empty() || answer.starts_with("HTTP/1.1 4") ||
-                answer.starts_with("HTTP/1.1 5"))
-        << answer.substr(0, 100);
+    const auto status = answer.substr(0, answer.find("\r\n"));
+    EXPECT_TRUE(status.empty() || status.find(" 4") != status.npos ||
+                status.find(" 505 ") != status.npos)
+        << status;
   }
   ExpectGood(exporter);
 }

@@ -58,11 +58,6 @@ std::string Watched::Page(milliseconds timeout) {
   return response.body;
 }
 
-void Watched::ForgetPeak() const {
-  std::ofstream("/proc/" + std::to_string(exporter_.pid()) + "/clear_refs")
-      << 5;
-}
-
 long Watched::Memory(const std::string& field) const {
   std::ifstream status("/proc/" + std::to_string(exporter_.pid()) + "/status");
   for (std::string word; status >> word;) {

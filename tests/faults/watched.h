@@ -36,10 +36,9 @@ class Watched {
   int port() const { return exporter_.port(); }
   std::string log() const { return exporter_.err(); }
   Exporter& program() { return exporter_; }
-  // In KiB, as of now and at most since ForgetPeak().
+  // In KiB, as of now and at most.
   long Resident() const { return Memory("VmRSS:"); }
   long Peak() const { return Memory("VmHWM:"); }
-  void ForgetPeak() const;
 
   static constexpr std::chrono::milliseconds kTimeout{3000};
 
