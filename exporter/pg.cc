@@ -22,9 +22,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Of one answer. Whatever it is, it must fit into the memory of this program
-// more than once.
-constexpr size_t kMostBytes = 32u << 20;
+// Of one answer. As rows it takes some times that of this program's memory.
+constexpr size_t kMostBytes = 16u << 20;
 // For the server to take a request to cancel.
 constexpr milliseconds kCancelPatience{500};
 

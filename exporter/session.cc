@@ -44,11 +44,6 @@ bool IsLate(const pg::Error& error) {
   return of_class("54") || of_class("55") || of_class("57");
 }
 
-pg::Error TooManyRows() {
-  return {"it gives more than " + std::to_string(kMostRows) + " rows", "54000",
-          "add a LIMIT to its query, or make it count"};
-}
-
 }  // namespace
 
 Session::Session(Conninfo conninfo, const std::vector<Collector>& collectors,
@@ -128,7 +123,10 @@ Answers Session::AskOnce(pg::Deadline deadline) {
   std::vector<Asked*> flying;
   std::vector<pg::Query> queries;
   for (auto* asked : Due()) {
-    if (const auto* error = std::get_if<pg::Error>(&asked->statement)) {
+    const bool barred = pg::Clock::now() < asked->barred_until;
+    if (barred) {
+      answers[asked->place] = Refusal(*asked, *asked->barred_for);
+    } else if (const auto* error = std::get_if<pg::Error>(&asked->statement)) {
       answers[asked->place] = Refusal(*asked, *error);
     } else {
       queries.push_back(std::get<pg::Query>(asked->statement));
@@ -195,7 +193,6 @@ Answer Session::AnswerOf(Asked& asked, pg::Outcome& outcome) {
     if (const auto* error = std::get_if<pg::Error>(&outcome.value))
       throw *error;
     auto result = std::get<pg::Result>(std::move(outcome.value));
-    if (result.rows() > kMostRows) throw TooManyRows();
     answer.bytes = result.Bytes();
     auto choice = collector.limit.rows == 0
                       ? All(result)
@@ -206,6 +203,10 @@ Answer Session::AnswerOf(Asked& asked, pg::Outcome& outcome) {
     asked.due = answer.at + IntervalOf(asked, nullptr);
   } catch (const pg::Error& error) {
     if (IsMissing(error)) asked.statement = error;
+    if (error.sqlstate() == pg::kLimitExceeded) {
+      asked.barred_for = error;
+      asked.barred_until = pg::Clock::now() + kFailureInterval;
+    }
     answer = Refusal(asked, error);
   }
   answer.took = outcome.took;

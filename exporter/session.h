@@ -90,6 +90,9 @@ class Session {
     bool silent = false;  // nothing to read there: the Error says what
     bool late = false;    // it ran out of time when it was last asked
     pg::Clock::time_point due{};
+    // Not asked until then, as its answer would end the session again.
+    pg::Clock::time_point barred_until{};
+    std::optional<pg::Error> barred_for = {};
     Selection selection = {};
   };
 
