@@ -25,7 +25,7 @@ namespace meshhook::pg {
 namespace {
 
 constexpr std::chrono::seconds kSilence{60};
-constexpr auto kStartingUp = "57P03";
+constexpr auto kCannotConnectNow = "57P03";
 
 using Owner = std::unique_ptr<PGconn, FinishSession>;
 
@@ -295,7 +295,7 @@ Owner Opening::Start(const Host& host, const Conninfo::Parameters& overrides,
   }
 
   const auto error = Readable(Said(session.get(), host));
-  if (error.sqlstate() == kStartingUp) {
+  if (error.sqlstate() == kCannotConnectNow) {
     ended_ = Ended::kStartingUp;
   } else if (!error.sqlstate().empty()) {
     throw error;  // the server's word, which is the same on the other hosts
