@@ -195,7 +195,9 @@ std::vector<std::string> Lookup(const std::string& name, Deadline deadline,
   } catch (const Error& error) {
     throw failure(error.what());
   }
-  if (resolving->addresses().empty()) throw failure(resolving->reason());
+  if (!resolving->done() || resolving->addresses().empty()) {
+    throw failure(resolving->reason());
+  }
   return resolving->addresses();
 }
 

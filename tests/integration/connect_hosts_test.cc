@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -13,7 +14,7 @@
 
 #include "exporter/pg.h"
 #include "tests/support/database.h"
-#include "tests/support/process.h"
+#include "tests/support/exporter.h"
 #include "tests/support/silent_port.h"
 
 namespace {
@@ -247,6 +248,37 @@ TEST_F(Connect, SaysWhatLibpqSaysOfListsThatDoNotFit) {
              "could not match 2 port numbers to 1 hosts");
   ExpectSays(Refusal("service=no-such-service"),
              "definition of service \"no-such-service\" not found");
+}
+
+// However often it is scraped, and by all of its sessions.
+TEST(Reconnecting, DoesNotHammerAServerThatIsDown) {
+  const SilentPort port;
+  std::atomic<bool> stop{false};
+  std::atomic<int> visits{0};
+  std::thread server([&] {
+    while (!stop) {
+      if (port.visited()) {
+        ++visits;  // and sent away
+      } else {
+        std::this_thread::sleep_for(5ms);
+      }
+    }
+  });
+  {
+    const test::Exporter exporter("postgresql://x@127.0.0.1:" + port.port() +
+                                  "/x?sslmode=disable");
+    int scrapes = 0;
+    for (const auto until = Clock::now() + 2s; Clock::now() < until;) {
+      EXPECT_EQ(test::SampleSum(exporter.Page(), "pg_up"), 0);
+      ++scrapes;
+    }
+    EXPECT_GT(scrapes, 30);
+  }
+  stop = true;
+  server.join();
+  // Four sessions, after no less than 250, 500 and 1000 ms.
+  EXPECT_GE(visits, 4);
+  EXPECT_LE(visits, 16);
 }
 
 // Where its socket goes, the session's name, and what keeps it alive.
