@@ -292,3 +292,17 @@ def seed_workflows(projects, workflows):
         JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM projects)
             AS p ON p.n = 1 + i % {projects};
     """
+
+
+def seed_runs(each):
+    """SQL for so many finished runs of each workflow, folded."""
+    return f"""
+        INSERT INTO workflow_runs
+            (project_id, workflow_id, status, started_at, finished_at)
+        SELECT project_id, id,
+               CASE WHEN random() < 0.02 THEN 'failed' ELSE 'succeeded' END,
+               now() - random() * interval '9 seconds', now()
+        FROM workflow_definitions, generate_series(1, {each});
+        SELECT metrics.fold(), metrics.fold_trends();
+        SELECT metrics.refresh_if_due();
+    """

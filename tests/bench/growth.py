@@ -31,20 +31,10 @@ END LOOP; END $$"""
 STATEMENTS = """DO $$ BEGIN FOR i IN 1..5000 LOOP
     EXECUTE format('SELECT %s AS n%s, now() AS at', i, i);
 END LOOP; END $$"""
-RUNS = """
-    INSERT INTO workflow_runs
-        (project_id, workflow_id, status, started_at, finished_at)
-    SELECT project_id, id,
-           CASE WHEN random() < 0.02 THEN 'failed' ELSE 'succeeded' END,
-           now() - random() * interval '9 seconds', now()
-    FROM workflow_definitions, generate_series(1, 5);
-    SELECT metrics.fold(), metrics.fold_trends();
-    SELECT metrics.refresh_if_due();
-"""
-
 
 def workflows(count):
-    return bench.seed_workflows(max(1, count // 25), count) + RUNS
+    return bench.seed_workflows(max(1, count // 25), count) \
+        + bench.seed_runs(5)
 
 
 SHAPES = {

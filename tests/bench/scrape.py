@@ -32,19 +32,18 @@ SAME = """database locks replication replication_slots roles settings
 stat_activity stat_archiver stat_bgwriter stat_database
 stat_database_conflicts stat_progress_vacuum stat_replication stat_user_tables
 statio_user_tables wal""".split()
-SEED = """
-    INSERT INTO workflow_runs
-        (project_id, workflow_id, status, started_at, finished_at)
-    SELECT project_id, id,
-           CASE WHEN random() < 0.02 THEN 'failed' ELSE 'succeeded' END,
-           now() - random() * interval '9 seconds', now()
-    FROM workflow_definitions, generate_series(1, 20);
-    SELECT metrics.fold(), metrics.refresh_if_due();
+ROLES = """
     CREATE ROLE old LOGIN; CREATE ROLE newest LOGIN; CREATE ROLE ours LOGIN;
     GRANT pg_monitor TO old, newest;
     GRANT meshhook_exporter TO ours;
     GRANT USAGE ON SCHEMA extensions TO old, newest;
 """
+
+
+def seed(workflows, tables):
+    """SQL for workflows with 20 runs each, and tables beside MeshHook's."""
+    return bench.seed_workflows(8, workflows) + bench.seed_runs(20) + "".join(
+        f"CREATE TABLE t{i} (id int PRIMARY KEY);" for i in range(tables))
 
 
 def contenders(cluster):
@@ -171,9 +170,7 @@ def main():
                        **{"pg_stat_statements.track_planning": "on"}
                        ) as cluster:
         cluster.migrate()
-        cluster.psql(bench.seed_workflows(8, 30) + SEED + "".join(
-            f"CREATE TABLE t{i} (id int PRIMARY KEY);"
-            for i in range(options.tables)))
+        cluster.psql(seed(30, options.tables) + ROLES)
         specs = contenders(cluster)
         with contextlib.ExitStack() as stack:
             started = {name: (stack.enter_context(start()), role)
