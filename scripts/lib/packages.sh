@@ -31,7 +31,7 @@ package_list() {
           libdeflate0
         ;;
       test) printf '%s\n' clang-format clang-tidy shellcheck python3 python3-yaml \
-        git postgresql-15-hypopg python3-prometheus-client ;;
+        git pgbouncer postgresql-15-hypopg python3-prometheus-client ;;
       stack)
         package_list catcher
         printf '%s\n' postgresql postgresql-contrib prometheus \
@@ -101,7 +101,7 @@ _packages_install() (
   services() {
     find /lib/systemd/system /etc/systemd/system -maxdepth 1 \
       -name '*.service' ! -name '*@.service' -printf '%f\n' 2>/dev/null |
-      grep -E '^(prometheus|postgresql)' | sort -u
+      grep -E '^(pgbouncer|postgresql|prometheus)' | sort -u
   }
 
   before=$(services) || before=
