@@ -126,8 +126,7 @@ def main():
         with bench.Exporter(cluster, *chosen) as exporter, \
                 cluster.session("supabase_admin") as session:
             memory = [memory_row("after a scrape", exporter.pid)]
-            for _ in range(10):
-                exporter.page()
+            exporter.settle()
             backends = [int(pid) for pid, in session.run(
                 "SELECT pid FROM pg_stat_activity "
                 "WHERE usename = 'meshhook_exporter'")]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the benches share: a throwaway cluster, sessions, exporters, tables.
 
-Needs build/release (meshhook-exporter) and PostgreSQL with pgbench.
+Needs build/release (meshhook-exporter; BENCH_EXPORTER names another build's)
+and PostgreSQL with pgbench.
 """
 
 import gzip
@@ -198,6 +199,14 @@ class Served:
 
     def timed(self):
         return self.packed()[1]
+
+    def settle(self):
+        """Waits until what is asked in the background is on the page too."""
+        seen = []
+        while len(seen) < 4 or len(set(seen[-4:])) > 1:
+            seen.append(len(samples_of(self.page())))
+            time.sleep(0.25)
+        return self
 
 
 class Exporter(Served):

@@ -76,11 +76,7 @@ def measure(name, cluster, rounds):
     firsts = [first_scrape(cluster) for _ in range(min(3, rounds))]
     first = sorted(firsts, key=lambda each: each[0])[len(firsts) // 2]
     with bench.Exporter(cluster, "--no-worker") as exporter:
-        # Until what has an interval has come in, and stands there.
-        until = time.monotonic() + 20
-        while (len(bench.samples_of(exporter.page())) < 0.98 * len(first[1])
-               and time.monotonic() < until):
-            time.sleep(0.2)
+        exporter.settle()
         with cluster.session("supabase_admin") as session:
             backends = [int(pid) for pid, in session.run(
                 "SELECT pid FROM pg_stat_activity "

@@ -73,8 +73,7 @@ class Scrapers:
 
 def without_a_pause(cluster, script, options):
     with bench.Exporter(cluster, "--no-worker") as exporter:
-        for _ in range(20):
-            exporter.page()
+        exporter.settle()
         with Scrapers(exporter, options.scrapers) as scrapers:
             rate, _ = trigger.load(cluster, script, options.seconds,
                                    options.clients)
@@ -116,7 +115,7 @@ def arm(cluster, script, options, scraped):
                                "WHERE usename = 'meshhook_exporter'")
             return sum(bench.cpu_ms(int(pid)) for pid, in pids) \
                 + bench.cpu_ms(exporter.pid)
-        exporter.page()
+        exporter.settle()
         before, began = spent(), time.perf_counter()
         with Scrapers(exporter, options.scrapers, options.interval):
             rate, _ = trigger.load(cluster, script, options.arm_seconds,

@@ -107,8 +107,7 @@ def costs(cluster, started, rounds):
     """The figures of each contender."""
     server = Server(cluster)
     for served, _ in started.values():
-        for _ in range(10):
-            served.page()
+        served.settle()
     walls, server_cpu, own_cpu = ({name: [] for name in started}
                                   for _ in range(3))
     before = {name: server.statements(role)
@@ -180,7 +179,7 @@ def main():
               f"load {bench.load_average()}")
         ours, old, newest, _ = figures.values()
         bench.table(["a scrape", *figures, "ratio to the newer", "to the old"],
-                    [[row, *(float(each[row]) for each in figures.values()),
+                    [[row, *(each[row] for each in figures.values()),
                       *(ours[row] / each[row] if each[row] else float("nan")
                         for each in (newest, old))]
                      for row in ours])
