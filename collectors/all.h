@@ -33,6 +33,7 @@ Collector StatDatabase();
 Collector Database();
 Collector Locks();
 Collector StatUserTables();
+Collector TableSizes();
 Collector StatioUserTables();
 Collector StatStatements();
 Collector StatStatementsInfo();
@@ -114,6 +115,7 @@ inline std::vector<Collector> All() {
           Database(),
           Locks(),
           StatUserTables(),
+          TableSizes(),
           StatioUserTables(),
           StatStatements(),
           StatStatementsInfo(),

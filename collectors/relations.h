@@ -20,42 +20,26 @@ inline const std::string kLocked = R"(
               AND database = (SELECT oid FROM pg_database
                               WHERE datname = current_database())))";
 
-// Tables and materialized views, the greatest first; behind kLocked. Pages are
-// the catalogue's, the table's with TOAST. Where `place` is beyond @most_rows@
-// nothing dear is to be asked.
+// Tables and materialized views with their place, the greatest first: by the
+// catalogue's pages with TOAST, so that no relation is opened. Where `place` is
+// beyond @most_rows@ nothing dear is to be asked.
 inline const std::string kTables = R"(
-        parts AS MATERIALIZED (
-            SELECT indrelid, sum(relpages) AS pages,
-                   bool_or(indexrelid IN (TABLE locked)) AS locked
-            FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid
-            GROUP BY indrelid),
-        tables AS MATERIALIZED (
-            SELECT relid, schemaname, relname, table_pages, index_pages,
-                   table_locked, indexes_locked,
-                   row_number() OVER (ORDER BY table_pages + index_pages DESC,
-                                      schemaname, relname) AS place
-            FROM (SELECT c.oid AS relid, nspname AS schemaname, c.relname,
-                         greatest(c.relpages, 0) + coalesce(t.relpages, 0)
-                             + coalesce(tx.pages, 0) AS table_pages,
-                         coalesce(x.pages, 0) AS index_pages,
-                         c.oid IN (TABLE locked)
-                             OR coalesce(t.oid IN (TABLE locked)
-                                         OR tx.locked, false) AS table_locked,
-                         c.oid IN (TABLE locked) OR coalesce(x.locked, false)
-                             AS indexes_locked
-                  FROM pg_class AS c
-                  JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                  LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
-                  LEFT JOIN parts AS x ON x.indrelid = c.oid
-                  LEFT JOIN parts AS tx ON tx.indrelid = t.oid
-                  WHERE (c.relkind IN ('r', 'm') OR c.relkind = 'p'
-                         AND current_setting('server_version_num')::int
-                             >= 140000)
-                    AND c.relpersistence <> 't'
-                    AND nspname NOT IN ('pg_catalog', 'information_schema')
-                    AND nspname !~ @excluded_schemas@) AS sized))";
+       (SELECT c.oid AS relid, nspname AS schemaname, c.relname, c.relkind,
+               c.reltoastrelid AS toast, pages,
+               row_number() OVER (ORDER BY pages DESC, nspname, c.relname)
+                   AS place
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid,
+        LATERAL (SELECT greatest(c.relpages, 0) + coalesce(t.relpages, 0))
+            AS p (pages)
+        WHERE (c.relkind IN ('r', 'm') OR c.relkind = 'p'
+               AND current_setting('server_version_num')::int >= 140000)
+          AND c.relpersistence <> 't'
+          AND nspname NOT IN ('pg_catalog', 'information_schema')
+          AND nspname !~ @excluded_schemas@) AS tables)";
 
-// Indexes of those, the greatest first; behind kLocked.
+// Indexes of tables, the greatest first; behind kLocked.
 inline const std::string kIndexes = R"(
         indexes AS MATERIALIZED (
             SELECT indexrelid, indrelid, nspname AS schemaname, c.relname,

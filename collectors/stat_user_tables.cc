@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Access, churn, vacuum and size of each table, the greatest by the catalogue's
-// pages. Sizes never wait, see relations.h, and those of tables that are cut
-// are the catalogue's too: 10,000 calls of the size functions take half a
-// second.
+// Access, churn and vacuum of each table, the greatest by the catalogue's
+// pages.
+//
+// What pg_stat_user_tables says, of the functions that it is made of: the view
+// is planned anew for each scrape, and groups the indexes of all tables.
 #include "collectors/all.h"
 #include "collectors/relations.h"
 
@@ -13,36 +14,41 @@ using prometheus::MetricType;
 Collector StatUserTables() {
   return {
       .name = "stat_user_tables",
-      .summary = "access, churn, vacuum and size of each table",
-      .query = "WITH " + kLocked + ", " + kTables + R"(
-        SELECT current_database() AS datname, t.schemaname, t.relname,
-               table_pages + index_pages AS pages,
-               seq_scan, seq_tup_read, idx_scan, idx_tup_fetch,
-               n_tup_ins, n_tup_upd, n_tup_del, n_tup_hot_upd,
+      .summary = "access, churn and vacuum of each table",
+      .query = R"(
+        SELECT current_database() AS datname, schemaname, relname, pages, s.*,
                pg_stat_get_live_tuples(relid) AS n_live_tup,
                pg_stat_get_dead_tuples(relid) AS n_dead_tup,
-               pg_stat_get_mod_since_analyze(relid) AS n_mod_since_analyze,
-               coalesce(extract(epoch FROM last_vacuum), 0) AS last_vacuum,
-               coalesce(extract(epoch FROM last_autovacuum), 0)
-                   AS last_autovacuum,
-               coalesce(extract(epoch FROM last_analyze), 0) AS last_analyze,
-               coalesce(extract(epoch FROM last_autoanalyze), 0)
-                   AS last_autoanalyze,
-               vacuum_count, autovacuum_count, analyze_count,
-               autoanalyze_count,
-               CASE WHEN place <= @most_rows@ AND NOT indexes_locked
-                    THEN pg_indexes_size(relid)
-                    ELSE )" +
-               Bytes("index_pages") + R"( END AS index_size,
-               CASE WHEN place <= @most_rows@ AND NOT table_locked
-                    THEN pg_table_size(relid)
-                    ELSE )" +
-               Bytes("table_pages") + R"( END AS table_size
-        FROM tables AS t
-        LEFT JOIN (SELECT * FROM pg_stat_user_tables
-                   WHERE relid = ANY (ARRAY(SELECT relid FROM tables
-                                            WHERE place <= @most_rows@)))
-            AS s USING (relid))",
+               pg_stat_get_mod_since_analyze(relid) AS n_mod_since_analyze
+        FROM )" +
+               kTables + R"(
+        LEFT JOIN LATERAL (
+            SELECT pg_stat_get_numscans(relid) AS seq_scan,
+                   pg_stat_get_tuples_returned(relid) AS seq_tup_read,
+                   sum(pg_stat_get_numscans(indexrelid)) AS idx_scan,
+                   sum(pg_stat_get_tuples_fetched(indexrelid))
+                       + pg_stat_get_tuples_fetched(relid) AS idx_tup_fetch,
+                   pg_stat_get_tuples_inserted(relid) AS n_tup_ins,
+                   pg_stat_get_tuples_updated(relid) AS n_tup_upd,
+                   pg_stat_get_tuples_deleted(relid) AS n_tup_del,
+                   pg_stat_get_tuples_hot_updated(relid) AS n_tup_hot_upd,
+                   coalesce(extract(epoch FROM
+                       pg_stat_get_last_vacuum_time(relid)), 0) AS last_vacuum,
+                   coalesce(extract(epoch FROM
+                       pg_stat_get_last_autovacuum_time(relid)), 0)
+                       AS last_autovacuum,
+                   coalesce(extract(epoch FROM
+                       pg_stat_get_last_analyze_time(relid)), 0)
+                       AS last_analyze,
+                   coalesce(extract(epoch FROM
+                       pg_stat_get_last_autoanalyze_time(relid)), 0)
+                       AS last_autoanalyze,
+                   pg_stat_get_vacuum_count(relid) AS vacuum_count,
+                   pg_stat_get_autovacuum_count(relid) AS autovacuum_count,
+                   pg_stat_get_analyze_count(relid) AS analyze_count,
+                   pg_stat_get_autoanalyze_count(relid) AS autoanalyze_count
+            FROM pg_index WHERE indrelid = relid
+            HAVING place <= @most_rows@) AS s ON true)",
       .labels = {"datname", "schemaname", "relname"},
       .metrics = {{.name = "pg_stat_user_tables_seq_scan",
                    .type = MetricType::Counter,
@@ -122,20 +128,7 @@ Collector StatUserTables() {
                   {.name = "pg_stat_user_tables_autoanalyze_count",
                    .type = MetricType::Counter,
                    .help = "Autoanalyzes.",
-                   .column = "autoanalyze_count"},
-                  {.name = "pg_stat_user_tables_index_size_bytes",
-                   .type = MetricType::Gauge,
-                   .help = "Size of all indexes of the table; as of the last "
-                           "vacuum or analyze while one is locked.",
-                   .column = "index_size",
-                   .additive = true},
-                  {.name = "pg_stat_user_tables_table_size_bytes",
-                   .type = MetricType::Gauge,
-                   .help =
-                       "Size of the table with TOAST, without indexes; as of "
-                       "the last vacuum or analyze while it is locked.",
-                   .column = "table_size",
-                   .additive = true}},
+                   .column = "autoanalyze_count"}},
       .scope = Scope::kDatabase,
       .limit = {.rows = 1000, .rank = "pages"},
   };

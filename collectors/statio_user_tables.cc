@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Block reads and cache hits of each table, the greatest by the catalogue's
-// pages.
+// pages: what pg_statio_user_tables says, without the view, see
+// stat_user_tables.
 #include "collectors/all.h"
 #include "collectors/relations.h"
 
@@ -12,16 +13,30 @@ Collector StatioUserTables() {
   return {
       .name = "statio_user_tables",
       .summary = "block reads and cache hits of each table",
-      .query = "WITH " + kLocked + ", " + kTables + R"(
-        SELECT current_database() AS datname, t.schemaname, t.relname,
-               table_pages + index_pages AS pages,
-               heap_blks_read, heap_blks_hit, idx_blks_read, idx_blks_hit,
-               toast_blks_read, toast_blks_hit, tidx_blks_read, tidx_blks_hit
-        FROM tables AS t
-        LEFT JOIN (SELECT * FROM pg_statio_user_tables
-                   WHERE relid = ANY (ARRAY(SELECT relid FROM tables
-                                            WHERE place <= @most_rows@)))
-            AS s USING (relid))",
+      .query = R"(
+        SELECT current_database() AS datname, schemaname, relname, pages, s.*,
+               toast.*
+        FROM )" +
+               kTables + R"(
+        LEFT JOIN LATERAL (
+            SELECT pg_stat_get_blocks_fetched(relid)
+                       - pg_stat_get_blocks_hit(relid) AS heap_blks_read,
+                   pg_stat_get_blocks_hit(relid) AS heap_blks_hit,
+                   sum(pg_stat_get_blocks_fetched(indexrelid)
+                       - pg_stat_get_blocks_hit(indexrelid)) AS idx_blks_read,
+                   sum(pg_stat_get_blocks_hit(indexrelid)) AS idx_blks_hit
+            FROM pg_index WHERE indrelid = relid
+            HAVING place <= @most_rows@) AS s ON true
+        LEFT JOIN LATERAL (
+            SELECT pg_stat_get_blocks_fetched(toast)
+                       - pg_stat_get_blocks_hit(toast) AS toast_blks_read,
+                   pg_stat_get_blocks_hit(toast) AS toast_blks_hit,
+                   sum(pg_stat_get_blocks_fetched(indexrelid)
+                       - pg_stat_get_blocks_hit(indexrelid)) AS tidx_blks_read,
+                   sum(pg_stat_get_blocks_hit(indexrelid)) AS tidx_blks_hit
+            FROM pg_index WHERE indrelid = toast
+            HAVING place <= @most_rows@ AND toast <> 0) AS toast ON true
+        WHERE relkind <> 'p')",
       .labels = {"datname", "schemaname", "relname"},
       .metrics = {{.name = "pg_statio_user_tables_heap_blocks_read",
                    .type = MetricType::Counter,

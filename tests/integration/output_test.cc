@@ -99,7 +99,7 @@ TEST(Judges, RefuseWhatIsNoPage) {
   EXPECT_NE(Prometheus("# TYPE a gauge\na 1\n"), "");
   EXPECT_NE(Prometheus("# TYPE a gauge\na{b=1} 1\n# EOF\n"), "");
   EXPECT_EQ(PrometheusText("# TYPE a gauge\na 1\n"), "");
-  EXPECT_NE(PrometheusText("# TYPE a gauge\na 1\na 1\n"), "");
+  EXPECT_NE(PrometheusText("# TYPE a gauge\na{b=1} 1\n"), "");
 }
 
 class Output : public testing::Test {
@@ -118,23 +118,21 @@ class Output : public testing::Test {
 TEST_F(Output, IsValidInBothFormats) { ExpectValid(site_.scraper()); }
 
 TEST_F(Output, HasTheSameSeriesInBothFormats) {
-  const auto text = Series(site_.Get("/metrics").body);
-  auto open = Series(site_.Get("/metrics", {kAcceptOpenMetrics}).body);
+  // Of collectors whose series are the same from scrape to scrape.
+  namespace collectors = meshhook::collectors;
+  const Site site(db_.Url(test::kExporter),
+                  {collectors::WorkflowRuns(), collectors::WorkflowWindows(),
+                   collectors::Settings(), collectors::StatUserTables(),
+                   collectors::Replication()});
+  site.Get("/metrics");  // which gives rise to series of its own
+  const auto text = Series(site.Get("/metrics").body);
+  auto open = Series(site.Get("/metrics", {kAcceptOpenMetrics}).body);
   const size_t created = std::erase_if(open, [](const auto& series) {
     return series.find("_created{") != series.npos;
   });
-  EXPECT_EQ(created,
-            5u * 4);  // of five workflows three counters and a histogram
-  // What the scrapes themselves may have given rise to.
-  const auto difference = [](std::set<std::string> one,
-                             const std::set<std::string>& other) {
-    std::erase_if(one, [&other](const auto& series) {
-      return other.contains(series) || series.starts_with("meshhook_exporter_");
-    });
-    return one;
-  };
-  EXPECT_EQ(difference(text, open), std::set<std::string>());
-  EXPECT_EQ(difference(open, text), std::set<std::string>());
+  EXPECT_EQ(created, 5u * 4);  // a workflow has three counters and a histogram
+  EXPECT_GT(text.size(), 500u);
+  EXPECT_EQ(open, text);
 }
 
 TEST_F(Output, ComesAsTheClientWantsIt) {
@@ -149,8 +147,7 @@ TEST_F(Output, ComesAsTheClientWantsIt) {
   EXPECT_EQ(packed.headers.at("content-encoding"), "gzip");
   EXPECT_EQ(packed.headers.at("content-length"),
             std::to_string(packed.body.size()));
-  EXPECT_EQ(Series(test::Gunzip(packed.body)).size(),
-            Series(response.body).size());
+  EXPECT_TRUE(test::Gunzip(packed.body).ends_with("\n# EOF\n"));
 }
 
 TEST_F(Output, HasTheSameHeadersForHead) {
