@@ -150,8 +150,8 @@ def main():
                 [[len(bench.samples_of(page)), own, server, plan, run,
                   guards]])
     print()
-    bench.table(["a query that reads", "ms a scrape", "plan", "execution", "calls",
-                 "rows"], dearest)
+    bench.table(["a query that reads", "ms a scrape", "plan", "execution",
+                 "calls", "rows"], dearest)
     print()
     bench.table(["memory", "resident (MB)", "PSS (MB)", "threads"], memory)
     print()

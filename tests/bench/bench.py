@@ -17,7 +17,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXPORTER = os.environ.get("BENCH_EXPORTER", f"{ROOT}/build/release/meshhook-exporter")
+EXPORTER = os.environ.get("BENCH_EXPORTER",
+                          f"{ROOT}/build/release/meshhook-exporter")
 
 
 def shell(command):

@@ -94,7 +94,8 @@ def measure(name, cluster, rounds):
     failed = sum(not success for success in of_collectors(
         later, "pg_scrape_collector_success").values())
     row = [name, len(later), len(page) / 1e6, first[0],
-           statistics.median(times), max(times), own, server, memory["Rss"], failed]
+           statistics.median(times), max(times), own, server, memory["Rss"],
+           failed]
     dearest = sorted(durations(first[1]).items(), key=lambda each: -each[1])
     return row, [[name, collector, seconds * 1e3,
                   durations(later).get(collector, 0) * 1e3]
