@@ -39,8 +39,7 @@ package_list() {
           curl jq
         ;;
       catcher) printf '%s\n' python3 python3-aiosmtpd ;;
-      bench) printf '%s\n' postgresql postgresql-contrib \
-        prometheus-postgres-exporter ;;
+      bench) printf '%s\n' postgresql postgresql-contrib python3 ;;
       dashboards)
         if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
           printf '%s\n' nodejs npm

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the benches share: a throwaway cluster, sessions, exporters, tables.
 
-Needs build/release (meshhook-exporter) and PostgreSQL with pgbench.
+Needs build/release (meshhook-exporter; BENCH_EXPORTER names another build's)
+and PostgreSQL with pgbench.
 """
 
 import gzip
@@ -16,7 +17,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXPORTER = os.environ.get("BENCH_EXPORTER", f"{ROOT}/build/release/meshhook-exporter")
+EXPORTER = os.environ.get("BENCH_EXPORTER",
+                          f"{ROOT}/build/release/meshhook-exporter")
 
 
 def shell(command):
@@ -199,6 +201,14 @@ class Served:
     def timed(self):
         return self.packed()[1]
 
+    def settle(self):
+        """Waits until what is asked in the background is on the page too."""
+        seen = []
+        while len(seen) < 4 or len(set(seen[-4:])) > 1:
+            seen.append(len(samples_of(self.page())))
+            time.sleep(0.25)
+        return self
+
 
 class Exporter(Served):
     """Ours, of a cluster; `port` where its server is found elsewhere."""
@@ -291,4 +301,18 @@ def seed_workflows(projects, workflows):
         FROM generate_series(1, {workflows}) AS i
         JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM projects)
             AS p ON p.n = 1 + i % {projects};
+    """
+
+
+def seed_runs(each):
+    """SQL for so many finished runs of each workflow, folded."""
+    return f"""
+        INSERT INTO workflow_runs
+            (project_id, workflow_id, status, started_at, finished_at)
+        SELECT project_id, id,
+               CASE WHEN random() < 0.02 THEN 'failed' ELSE 'succeeded' END,
+               now() - random() * interval '9 seconds', now()
+        FROM workflow_definitions, generate_series(1, {each});
+        SELECT metrics.fold(), metrics.fold_trends();
+        SELECT metrics.refresh_if_due();
     """

@@ -105,7 +105,7 @@ class Proxy:
 
 def wall_and_trips(proxy, exporter, rounds):
     """Wall time of each scrape in ms, and what one takes of the proxy."""
-    exporter.timed()
+    exporter.settle()
     before = proxy.counts.copy()
     times = [exporter.timed() for _ in range(rounds)]
     used = {name: (proxy.counts[name] - before[name]) / rounds

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """How the cost of a scrape grows with what there is to see.
 
-    tests/bench/growth.py [--shape NAME]... [--rounds N] [--dearest N]
+    tests/bench/growth.py [--only TEXT] [--rounds N] [--dearest N]
 
 Scrapes throwaway clusters of 10, 1,000 and 10,000 tables (two indexes and a
 sequence each), of 5,000 statements, and of 1,000 and 10,000 workflows. "First"
@@ -31,20 +31,10 @@ END LOOP; END $$"""
 STATEMENTS = """DO $$ BEGIN FOR i IN 1..5000 LOOP
     EXECUTE format('SELECT %s AS n%s, now() AS at', i, i);
 END LOOP; END $$"""
-RUNS = """
-    INSERT INTO workflow_runs
-        (project_id, workflow_id, status, started_at, finished_at)
-    SELECT project_id, id,
-           CASE WHEN random() < 0.02 THEN 'failed' ELSE 'succeeded' END,
-           now() - random() * interval '9 seconds', now()
-    FROM workflow_definitions, generate_series(1, 5);
-    SELECT metrics.fold(), metrics.fold_trends();
-    SELECT metrics.refresh_if_due();
-"""
-
 
 def workflows(count):
-    return bench.seed_workflows(max(1, count // 25), count) + RUNS
+    return bench.seed_workflows(max(1, count // 25), count) \
+        + bench.seed_runs(5)
 
 
 SHAPES = {
@@ -86,11 +76,7 @@ def measure(name, cluster, rounds):
     firsts = [first_scrape(cluster) for _ in range(min(3, rounds))]
     first = sorted(firsts, key=lambda each: each[0])[len(firsts) // 2]
     with bench.Exporter(cluster, "--no-worker") as exporter:
-        # Until what has an interval has come in, and stands there.
-        until = time.monotonic() + 20
-        while (len(bench.samples_of(exporter.page())) < 0.98 * len(first[1])
-               and time.monotonic() < until):
-            time.sleep(0.2)
+        exporter.settle()
         with cluster.session("supabase_admin") as session:
             backends = [int(pid) for pid, in session.run(
                 "SELECT pid FROM pg_stat_activity "
@@ -108,7 +94,8 @@ def measure(name, cluster, rounds):
     failed = sum(not success for success in of_collectors(
         later, "pg_scrape_collector_success").values())
     row = [name, len(later), len(page) / 1e6, first[0],
-           statistics.median(times), max(times), own, server, memory["Rss"], failed]
+           statistics.median(times), max(times), own, server, memory["Rss"],
+           failed]
     dearest = sorted(durations(first[1]).items(), key=lambda each: -each[1])
     return row, [[name, collector, seconds * 1e3,
                   durations(later).get(collector, 0) * 1e3]
@@ -118,12 +105,13 @@ def measure(name, cluster, rounds):
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--shape", action="append", choices=SHAPES)
+    parser.add_argument("--only", default="",
+                        help="shapes whose name has this in it")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--dearest", type=int, default=6)
     options = parser.parse_args()
     rows, dearest = [], []
-    for name in options.shape or SHAPES:
+    for name in (name for name in SHAPES if options.only in name):
         print(f"{name} ...", flush=True)
         with bench.Cluster(**{"pg_stat_statements.max": 10000}) as cluster:
             row, collectors = measure(name, cluster, options.rounds)

@@ -32,19 +32,18 @@ SAME = """database locks replication replication_slots roles settings
 stat_activity stat_archiver stat_bgwriter stat_database
 stat_database_conflicts stat_progress_vacuum stat_replication stat_user_tables
 statio_user_tables wal""".split()
-SEED = """
-    INSERT INTO workflow_runs
-        (project_id, workflow_id, status, started_at, finished_at)
-    SELECT project_id, id,
-           CASE WHEN random() < 0.02 THEN 'failed' ELSE 'succeeded' END,
-           now() - random() * interval '9 seconds', now()
-    FROM workflow_definitions, generate_series(1, 20);
-    SELECT metrics.fold(), metrics.refresh_if_due();
+ROLES = """
     CREATE ROLE old LOGIN; CREATE ROLE newest LOGIN; CREATE ROLE ours LOGIN;
     GRANT pg_monitor TO old, newest;
     GRANT meshhook_exporter TO ours;
     GRANT USAGE ON SCHEMA extensions TO old, newest;
 """
+
+
+def seed(workflows, tables):
+    """SQL for workflows with 20 runs each, and tables beside MeshHook's."""
+    return bench.seed_workflows(8, workflows) + bench.seed_runs(20) + "".join(
+        f"CREATE TABLE t{i} (id int PRIMARY KEY);" for i in range(tables))
 
 
 def contenders(cluster):
@@ -108,8 +107,7 @@ def costs(cluster, started, rounds):
     """The figures of each contender."""
     server = Server(cluster)
     for served, _ in started.values():
-        for _ in range(10):
-            served.page()
+        served.settle()
     walls, server_cpu, own_cpu = ({name: [] for name in started}
                                   for _ in range(3))
     before = {name: server.statements(role)
@@ -171,9 +169,7 @@ def main():
                        **{"pg_stat_statements.track_planning": "on"}
                        ) as cluster:
         cluster.migrate()
-        cluster.psql(bench.seed_workflows(8, 30) + SEED + "".join(
-            f"CREATE TABLE t{i} (id int PRIMARY KEY);"
-            for i in range(options.tables)))
+        cluster.psql(seed(30, options.tables) + ROLES)
         specs = contenders(cluster)
         with contextlib.ExitStack() as stack:
             started = {name: (stack.enter_context(start()), role)
@@ -183,7 +179,7 @@ def main():
               f"load {bench.load_average()}")
         ours, old, newest, _ = figures.values()
         bench.table(["a scrape", *figures, "ratio to the newer", "to the old"],
-                    [[row, *(float(each[row]) for each in figures.values()),
+                    [[row, *(each[row] for each in figures.values()),
                       *(ours[row] / each[row] if each[row] else float("nan")
                         for each in (newest, old))]
                      for row in ours])
