@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <optional>
@@ -233,6 +234,15 @@ struct Families {
   }
 };
 
+// What tells a sample from the others of its family.
+void SetKey(const ClientMetric& sample, std::string& key) {
+  key.clear();
+  for (const auto& label : sample.label) {
+    key.append(label.name).append(1, '\0');
+    key.append(label.value).append(1, '\0');
+  }
+}
+
 template <typename T>
 void Move(std::vector<T>& more, std::vector<T>& all) {
   all.insert(all.end(), std::make_move_iterator(more.begin()),
@@ -270,6 +280,7 @@ std::vector<Family> ToFamilies(const Collector& collector,
                         ? families.At(metric.metric->name, *metric.metric)
                         : 0);
   }
+  for (auto& family : families.all) family.metric.reserve(choice.kept.size());
   for (const int row : choice.kept) {
     for (size_t i = 0; i < bound.size(); ++i) {
       const auto& metric = bound[i];
@@ -278,7 +289,8 @@ std::vector<Family> ToFamilies(const Collector& collector,
       sample.label.reserve(metric.labels.size() + metric.metric->labels.size());
       for (const auto& label : metric.labels) {
         sample.label.push_back(
-            {label.name, RepairedUtf8(rows.Text(row, label.column))});
+            {label.name,
+             RepairedUtf8(rows.Get(row, label.column).value_or(""))});
       }
       for (const auto& label : metric.metric->labels) {
         sample.label.push_back(label);
@@ -329,16 +341,23 @@ void Merge(std::vector<Family> more, std::vector<Family>& families) {
 }
 
 void RefuseDuplicates(const std::vector<Family>& families) {
+  std::string key;
+  std::vector<size_t> hashes;
   for (const auto& family : families) {
-    std::unordered_set<std::string> seen;
-    seen.reserve(family.metric.size());
+    hashes.clear();
     for (const auto& sample : family.metric) {
-      std::string key;
-      for (const auto& label : sample.label) {
-        key.append(label.name).append(1, '\0');
-        key.append(label.value).append(1, '\0');
-      }
-      if (!seen.insert(std::move(key)).second) {
+      SetKey(sample, key);
+      hashes.push_back(std::hash<std::string>{}(key));
+    }
+    std::sort(hashes.begin(), hashes.end());
+    if (std::adjacent_find(hashes.begin(), hashes.end()) == hashes.end()) {
+      continue;
+    }
+    // Almost certainly, but two keys may have the same hash.
+    std::unordered_set<std::string> seen;
+    for (const auto& sample : family.metric) {
+      SetKey(sample, key);
+      if (!seen.insert(key).second) {
         throw pg::Error("two rows make the same series of " + family.name, "",
                         "");
       }

@@ -23,13 +23,13 @@ std::string Gzip(std::string_view text) {
   const std::unique_ptr<libdeflate_compressor, Free> compressor(
       libdeflate_alloc_compressor(kFastest));
   if (!compressor) throw std::bad_alloc();
-  std::string packed(
-      libdeflate_gzip_compress_bound(compressor.get(), text.size()), '\0');
-  packed.resize(libdeflate_gzip_compress(compressor.get(), text.data(),
-                                         text.size(), packed.data(),
-                                         packed.size()));
-  packed.shrink_to_fit();
-  return packed;
+  // Not a string: that would write every byte of what is mostly never used.
+  const size_t bound =
+      libdeflate_gzip_compress_bound(compressor.get(), text.size());
+  const auto packed = std::make_unique_for_overwrite<char[]>(bound);
+  const size_t size = libdeflate_gzip_compress(
+      compressor.get(), text.data(), text.size(), packed.get(), bound);
+  return {packed.get(), size};
 }
 
 }  // namespace meshhook

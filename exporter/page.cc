@@ -8,6 +8,10 @@
 
 namespace meshhook {
 
+Page::Page(Format format, size_t expected_size) : format_(format) {
+  text_.reserve(expected_size + expected_size / 16);
+}
+
 void Page::Take(const std::string& name, prometheus::MetricType type,
                 const std::string& owner) {
   for (auto& taken : NamesOf(name, type)) {

@@ -15,7 +15,8 @@ namespace meshhook {
 // Is made by one thread; once it is made, any thread may read it.
 class Page {
  public:
-  explicit Page(Format format) : format_(format) {}
+  // About as long as `expected_size`, if that is known.
+  explicit Page(Format format, size_t expected_size = 0);
 
   // Takes all names of a family for `owner`. Throws pg::Error when one of them
   // is taken already: Prometheus would refuse the page, or take samples of two

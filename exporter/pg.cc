@@ -15,8 +15,6 @@
 #include <sstream>
 #include <thread>
 
-#include "exporter/log.h"
-
 namespace meshhook::pg {
 namespace {
 
@@ -76,15 +74,6 @@ size_t Result::Bytes() const {
     }
   }
   return bytes;
-}
-
-// NOTICEs are chatter; WARNINGs are for the operator.
-void Connection::LogNotice(void* /*unused*/, const PGresult* result) {
-  const char* severity =
-      PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
-  const Error warning = ErrorOf(result);
-  log::Warn(warning.what(), {{"hint", warning.hint()}});
 }
 
 void Connection::Wait(bool for_write, Deadline deadline) {

@@ -49,7 +49,8 @@ struct Scraper::Lanes {
 };
 
 struct Scraper::Run {
-  explicit Run(Format format) : page(std::make_shared<Page>(format)) {}
+  explicit Run(Format format, size_t expected_size = 0)
+      : page(std::make_shared<Page>(format, expected_size)) {}
 
   std::shared_ptr<Page> page;
   size_t series = 0;  // on the page
@@ -169,7 +170,7 @@ std::shared_ptr<const Page> Scraper::Collect(pg::Deadline deadline,
   const auto started = pg::Clock::now();
   audience_.Begin();
   ++scrapes_;
-  Run run(format);
+  Run run(format, last_size_);
   run.costs = &lanes_->costs;
   for (const auto& metric : SelfMetrics()) {
     run.page->Take(metric.name, metric.type, "the exporter itself");
@@ -191,6 +192,7 @@ std::shared_ptr<const Page> Scraper::Collect(pg::Deadline deadline,
   last_server_time_ = run.costs->server_time();
   last_at_ = run.status.at;
   AppendSelf(run);
+  last_size_ = run.page->text().size();
   const std::lock_guard lock(mutex_);
   too_little_ =
       run.status.at < deadline ? pg::Clock::duration(0) : deadline - started;

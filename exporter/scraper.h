@@ -123,6 +123,7 @@ class Scraper {
   bool reached_ = false;                          // as was logged
   std::string unreachable_;                       // as was logged
   std::map<std::string, std::string> logged_;     // collector → reason
+  size_t last_size_ = 0;                          // of a page
   pg::Clock::time_point last_at_;                 // when the last one ended
   std::chrono::nanoseconds last_server_time_{0};  // all that was taken by then
 

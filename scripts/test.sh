@@ -40,7 +40,8 @@ build_and_test() {  # PRESET [CTEST OPTION]...
   cmake --preset "$1" >/dev/null
   cmake --build --preset "$1"
   step "$1: test"
-  ctest --preset "$1" --parallel 2 "${@:2}"
+  # Tests wait more than they work.
+  ctest --preset "$1" --parallel $((2 * $(nproc))) "${@:2}"
 }
 
 quick=no

@@ -194,19 +194,20 @@ TEST(OpenMetrics, NamesACountersFamilyWithoutTotal) {
 }
 
 TEST(OpenMetrics, CallsUnknownWhatItHasNoTypeFor) {
-  const auto type = [](const std::string& name, MetricType type, double value) {
+  const auto type_of = [](const std::string& name, MetricType type,
+                          double value) {
     const auto page = OpenMetrics(Of(name, type, {1, value}));
     EXPECT_NE(page.find("\n" + name + " 1\n"), page.npos) << page;
     return Line(page, "# TYPE " + name + " ");
   };
-  EXPECT_EQ(type("m", MetricType::Gauge, -1), "gauge");
-  EXPECT_EQ(type("m", MetricType::Untyped, 1), "unknown");
-  EXPECT_EQ(type("m", MetricType::Counter, 1), "unknown");
-  EXPECT_EQ(type("_total", MetricType::Counter, 1), "unknown");
-  EXPECT_EQ(type("m_total", MetricType::Counter, -1), "unknown");
-  EXPECT_EQ(type("m_total", MetricType::Counter, std::nan("")), "unknown");
-  EXPECT_EQ(type("m", MetricType::Summary, std::nan("")), "summary");
-  EXPECT_EQ(type("m", MetricType::Summary, -1), "unknown");
+  EXPECT_EQ(type_of("m", MetricType::Gauge, -1), "gauge");
+  EXPECT_EQ(type_of("m", MetricType::Untyped, 1), "unknown");
+  EXPECT_EQ(type_of("m", MetricType::Counter, 1), "unknown");
+  EXPECT_EQ(type_of("_total", MetricType::Counter, 1), "unknown");
+  EXPECT_EQ(type_of("m_total", MetricType::Counter, -1), "unknown");
+  EXPECT_EQ(type_of("m_total", MetricType::Counter, std::nan("")), "unknown");
+  EXPECT_EQ(type_of("m", MetricType::Summary, std::nan("")), "summary");
+  EXPECT_EQ(type_of("m", MetricType::Summary, -1), "unknown");
 }
 
 TEST(OpenMetrics, SaysTheUnitThatAFamilysNameEndsIn) {
