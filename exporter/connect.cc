@@ -5,6 +5,7 @@
 // left, and its hosts are tried in turn as libpq would: target_session_attrs
 // means what libpq says.
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cctype>
@@ -133,6 +134,13 @@ Deadline Share(Deadline deadline, size_t parts) {
   const auto now = Clock::now();
   return parts <= 1 ? deadline
                     : now + (deadline - now) / static_cast<long>(parts);
+}
+
+// libpq reads for as long as something is there to read, and that must not be
+// all of an answer that is longer than it may be.
+void LimitBuffer(int socket) {
+  constexpr int kBytes = 256 * 1024;
+  setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kBytes, sizeof kBytes);
 }
 
 class Opening {
@@ -289,6 +297,7 @@ Owner Opening::Start(const Host& host, const Conninfo::Parameters& overrides,
     step = PQconnectPoll(session.get());
   }
   if (step == PGRES_POLLING_OK && PQsetnonblocking(session.get(), 1) == 0) {
+    LimitBuffer(PQsocket(session.get()));
     PQsetErrorVerbosity(session.get(), PQERRORS_DEFAULT);
     ended_ = Ended::kOpen;
     return session;

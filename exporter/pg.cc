@@ -20,8 +20,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Of one answer. As rows it takes some times that of this program's memory.
-constexpr size_t kMostBytes = 16u << 20;
 // For the server to take a request to cancel.
 constexpr milliseconds kCancelPatience{500};
 
@@ -37,6 +35,12 @@ std::string OneLine(const char* message) {
 }
 
 }  // namespace
+
+Error TooLong() {
+  return {
+      "its answer is longer than " + std::to_string(kMostBytes >> 20) + " MiB",
+      kLimitExceeded, "ask for fewer rows or shorter values"};
+}
 
 Error ErrorOf(const PGresult* result) {
   const auto field = [result](int code) {
@@ -137,9 +141,7 @@ void Connection::Consume() {
   }
   if (received_ > kMostBytes) {
     connection_.reset();
-    throw Error("its answer is longer than " +
-                    std::to_string(kMostBytes >> 20) + " MiB",
-                kLimitExceeded, "ask for fewer rows or shorter values");
+    throw TooLong();
   }
   if (PQconsumeInput(connection_.get()) == 0) Broken();
 }

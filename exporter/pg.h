@@ -46,6 +46,9 @@ class Error : public std::runtime_error {
 
 // program_limit_exceeded: an answer was longer than anyone has memory for.
 inline constexpr auto kLimitExceeded = "54000";
+// Of one answer. As rows it takes some times that of this program's memory.
+inline constexpr size_t kMostBytes = 16u << 20;
+Error TooLong();
 
 // What a result of libpq says was refused.
 Error ErrorOf(const PGresult* result);

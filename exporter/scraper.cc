@@ -169,6 +169,7 @@ std::shared_ptr<const Page> Scraper::Collect(pg::Deadline deadline,
                                              Format format) {
   const auto started = pg::Clock::now();
   audience_.Begin();
+  if (audience_.fired()) return nullptr;  // gone before it began
   ++scrapes_;
   Run run(format, last_size_);
   run.costs = &lanes_->costs;

@@ -35,13 +35,10 @@ pg::Guard GuardFor(pg::Deadline deadline) {
               std::clamp(left / 10, milliseconds(20), milliseconds(100))};
 }
 
-// Whether it took time that others need: it waited for a lock, was cancelled,
-// or gave more than it may.
-bool IsLate(const pg::Error& error) {
-  const auto of_class = [&error](const char* sqlstate) {
-    return error.sqlstate().rfind(sqlstate, 0) == 0;
-  };
-  return of_class("54") || of_class("55") || of_class("57");
+// Whether it took time that others need: it was cancelled, or gave more than
+// there is room for.
+bool IsTooDear(const pg::Error& error) {
+  return error.sqlstate() == pg::kLimitExceeded || error.sqlstate() == "57014";
 }
 
 }  // namespace
@@ -123,8 +120,7 @@ Answers Session::AskOnce(pg::Deadline deadline) {
   std::vector<Asked*> flying;
   std::vector<pg::Query> queries;
   for (auto* asked : Due()) {
-    const bool barred = pg::Clock::now() < asked->barred_until;
-    if (barred) {
+    if (asked->bar.Waiting(pg::Clock::now())) {
       answers[asked->place] = Refusal(*asked, *asked->barred_for);
     } else if (const auto* error = std::get_if<pg::Error>(&asked->statement)) {
       answers[asked->place] = Refusal(*asked, *error);
@@ -147,8 +143,18 @@ Answers Session::AskOnce(pg::Deadline deadline) {
     const auto* error = std::get_if<pg::Error>(&answer.value);
     const bool answered = error == nullptr || !error->sqlstate().empty();
     // The first that has no answer is the one that was waited for.
-    asked.late = error != nullptr && (answered ? IsLate(*error) : all_answered);
-    all_answered = all_answered && answered;
+    asked.dear =
+        error != nullptr && (answered ? IsTooDear(*error) : all_answered);
+    if (!asked.dear) {
+      asked.bar.Succeeded();
+    } else if (!Interrupted()) {
+      asked.bar.Failed(pg::Clock::now());
+      asked.barred_for = *error;
+    }
+    // One that was too long has taken the session from those behind it.
+    all_answered =
+        all_answered && answered &&
+        !(error != nullptr && error->sqlstate() == pg::kLimitExceeded);
   }
   try {
     if (learn) Learn(&outcomes[flying.size()]);
@@ -164,7 +170,7 @@ std::vector<Session::Asked*> Session::Due() {
     if (asked.due <= now) due.push_back(&asked);
   }
   std::stable_partition(due.begin(), due.end(),
-                        [](const Asked* asked) { return !asked->late; });
+                        [](const Asked* asked) { return !asked->dear; });
   return due;
 }
 
@@ -203,10 +209,6 @@ Answer Session::AnswerOf(Asked& asked, pg::Outcome& outcome) {
     asked.due = answer.at + IntervalOf(asked, nullptr);
   } catch (const pg::Error& error) {
     if (IsMissing(error)) asked.statement = error;
-    if (error.sqlstate() == pg::kLimitExceeded) {
-      asked.barred_for = error;
-      asked.barred_until = pg::Clock::now() + kFailureInterval;
-    }
     answer = Refusal(asked, error);
   }
   answer.took = outcome.took;

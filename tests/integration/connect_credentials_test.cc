@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <thread>
 
 #include "exporter/remedy.h"
