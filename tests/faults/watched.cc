@@ -2,6 +2,7 @@
 #include "tests/faults/watched.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <fstream>
@@ -46,6 +47,15 @@ Watched::Watched(const std::string& url, const std::vector<Custom>& custom,
                          ? std::move(flags)
                          : With(std::move(flags),
                                 folder_.Write("custom.yml", Yaml(custom)))) {}
+
+Watched::~Watched() {
+  exporter_.Signal(SIGTERM);
+  try {
+    EXPECT_EQ(exporter_.Wait(), 0) << log();
+  } catch (const std::exception& error) {
+    ADD_FAILURE() << error.what();
+  }
+}
 
 std::string Watched::Page(milliseconds timeout) {
   const auto started = Clock::now();

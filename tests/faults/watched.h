@@ -27,6 +27,11 @@ class Watched {
  public:
   Watched(const std::string& url, const std::vector<Custom>& custom,
           std::vector<std::string> flags = {"--no-worker"});
+  // Expects that it still lives, ends as it is told to, and that a sanitizer
+  // had nothing to say.
+  ~Watched();
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
 
   // As Prometheus with that timeout asks for it.
   std::string Page(std::chrono::milliseconds timeout = kTimeout);
