@@ -11,14 +11,19 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXPORTER = os.environ.get("BENCH_EXPORTER",
                           f"{ROOT}/build/release/meshhook-exporter")
+
+# So that nothing is left running when a bench is told to end.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
 
 def shell(command):
@@ -202,12 +207,14 @@ class Served:
         return self.packed()[1]
 
     def settle(self):
-        """Waits until what is asked in the background is on the page too."""
-        seen = []
-        while len(seen) < 4 or len(set(seen[-4:])) > 1:
+        """Waits until what is asked in the background is on the page too,
+        which is when the page grows no more."""
+        seen, until = [], time.monotonic() + 30
+        while len(seen) < 4 or max(seen[-4:]) > min(seen[-4:]) * 1.001:
             seen.append(len(samples_of(self.page())))
+            if time.monotonic() > until:
+                raise SystemExit(f"the page does not settle: {seen}")
             time.sleep(0.25)
-        return self
 
 
 class Exporter(Served):

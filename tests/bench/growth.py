@@ -70,13 +70,21 @@ def durations(samples):
 
 
 def measure(name, cluster, rounds):
+    began = time.monotonic()
+
+    def progress(what):
+        print(f"  {time.monotonic() - began:4.0f} s  {what}", flush=True)
+
     cluster.migrate()
     cluster.psql(SHAPES[name])
     cluster.psql("VACUUM ANALYZE")
+    progress("made")
     firsts = [first_scrape(cluster) for _ in range(min(3, rounds))]
     first = sorted(firsts, key=lambda each: each[0])[len(firsts) // 2]
     with bench.Exporter(cluster, "--no-worker") as exporter:
+        progress("scraped once")
         exporter.settle()
+        progress("settled")
         with cluster.session("supabase_admin") as session:
             backends = [int(pid) for pid, in session.run(
                 "SELECT pid FROM pg_stat_activity "
@@ -89,8 +97,8 @@ def measure(name, cluster, rounds):
         memory = bench.memory_mb(exporter.pid)
         page, complaints = exporter.page(), exporter.complaints()
     later = bench.samples_of(page)
-    if complaints:
-        print(complaints)
+    for line in complaints.splitlines()[:5]:
+        print(line)
     failed = sum(not success for success in of_collectors(
         later, "pg_scrape_collector_success").values())
     row = [name, len(later), len(page) / 1e6, first[0],
@@ -113,7 +121,8 @@ def main():
     rows, dearest = [], []
     for name in (name for name in SHAPES if options.only in name):
         print(f"{name} ...", flush=True)
-        with bench.Cluster(**{"pg_stat_statements.max": 10000}) as cluster:
+        with bench.Cluster(autovacuum="off",
+                           **{"pg_stat_statements.max": 10000}) as cluster:
             row, collectors = measure(name, cluster, options.rounds)
         rows.append(row)
         dearest += collectors[:options.dearest]
