@@ -14,15 +14,15 @@ Collector Blocking() {
       .summary = "sessions that wait for locks, and who holds them up",
       .query = R"(
         WITH RECURSIVE waiting AS MATERIALIZED (
-            SELECT pid, coalesce(datname::text, '') AS datname, query_start
-            FROM pg_stat_activity WHERE wait_event_type = 'Lock'),
+            SELECT pid, coalesce(datid, 0) AS datid, query_start
+            FROM pg_stat_get_activity(NULL) WHERE wait_event_type = 'Lock'),
         waits AS (  -- before PostgreSQL 14 nothing says when a wait began
-            SELECT w.datname, extract(epoch FROM clock_timestamp()
+            SELECT w.datid, extract(epoch FROM clock_timestamp()
                 - CASE WHEN current_setting('server_version_num')::int < 140000
                        THEN w.query_start
                        ELSE (to_jsonb(l)->>'waitstart')::timestamptz END) AS waited
             FROM waiting AS w
-            LEFT JOIN pg_locks AS l
+            LEFT JOIN pg_lock_status() AS l
                 ON l.pid = w.pid AND NOT l.granted AND EXISTS (SELECT FROM waiting)),
         edges AS MATERIALIZED (
             SELECT DISTINCT pid, unnest(pg_blocking_pids(pid)) AS blocker
@@ -36,19 +36,21 @@ Collector Blocking() {
             UNION
             SELECT e.pid, c.depth + 1 FROM chain AS c JOIN edges AS e ON e.blocker = c.pid
             WHERE c.depth < 50)  -- a deadlock has no end
-        SELECT d.datname, NULL AS state, count(w.datname) AS blocked,
+        SELECT d.datname, NULL AS state, count(w.datid) AS blocked,
                coalesce(max(w.waited), 0) AS longest, NULL::bigint AS roots,
                NULL::int AS depth
-        FROM (SELECT datname::text FROM pg_database WHERE datallowconn
-              UNION ALL SELECT '') AS d
-        LEFT JOIN waits AS w USING (datname)
+        FROM (SELECT oid, datname::text FROM pg_database WHERE datallowconn
+              UNION ALL SELECT 0, '') AS d
+        LEFT JOIN waits AS w ON w.datid = d.oid
         GROUP BY d.datname
         UNION ALL
-        SELECT coalesce(a.datname::text, ''),
+        SELECT coalesce(d.datname::text, ''),
                CASE WHEN r.blocker = 0 THEN 'prepared transaction'
                     WHEN a.state LIKE 'idle in transaction%' THEN 'idle in transaction'
                     ELSE 'active' END AS state, NULL, NULL, count(*), NULL
-        FROM roots AS r LEFT JOIN pg_stat_activity AS a ON a.pid = r.blocker
+        FROM roots AS r
+        LEFT JOIN pg_stat_get_activity(NULL) AS a ON a.pid = r.blocker
+        LEFT JOIN pg_database AS d ON d.oid = a.datid
         GROUP BY 1, 2
         UNION ALL
         SELECT NULL, NULL, NULL, NULL, NULL, coalesce(max(depth), 0) FROM chain)",

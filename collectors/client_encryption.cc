@@ -28,6 +28,7 @@ Collector ClientEncryption() {
                         "Sessions by how they are connected: encrypted by TLS "
                         "or GSSAPI, plain, or by a local socket.",
                         "sessions")},
+      .interval = std::chrono::minutes(1),
   };
 }
 

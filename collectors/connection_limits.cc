@@ -12,7 +12,7 @@ Collector ConnectionLimits() {
       .summary = "connections against the limits of server, roles, databases",
       .query = R"(
         WITH sessions AS MATERIALIZED (
-            SELECT usesysid, datid, count(*) AS used FROM pg_stat_activity
+            SELECT usesysid, datid, count(*) AS used FROM pg_stat_get_activity(NULL)
             WHERE backend_type = 'client backend' GROUP BY usesysid, datid),
         limited AS (
             SELECT 'server' AS kind, '' AS name, sum(used) AS used,

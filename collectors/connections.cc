@@ -16,7 +16,7 @@ Collector Connections() {
         SELECT max_connections - reserved - coalesce(
                    current_setting('reserved_connections', true)::int, 0)
                    AS usable,
-               (SELECT count(*) FROM pg_stat_activity
+               (SELECT count(*) FROM pg_stat_get_activity(NULL)
                 WHERE backend_type = 'client backend') AS used
         FROM (SELECT current_setting('max_connections')::int,
                      current_setting('superuser_reserved_connections')::int)

@@ -57,6 +57,7 @@ Collector DatabaseIds() {
                         "multixacts"),
                   Freeze("transaction"), Freeze("multixact"),
                   Wraparound("transaction"), Wraparound("multixact")},
+      .interval = std::chrono::minutes(1),
   };
 }
 

@@ -27,6 +27,7 @@ Collector DatabaseWraparound() {
                   Gauge("pg_database_wraparound_age_multixacts",
                         "Multixacts since the oldest one that is still kept.",
                         "multixacts")},
+      .interval = std::chrono::minutes(1),
   };
 }
 

@@ -83,6 +83,7 @@ Collector EventPartitions() {
                 "WHERE relname = 'workflow_events' AND relkind = 'p' "
                 "AND relnamespace = to_regnamespace('public'))",
                 "public.workflow_events is no partitioned table"},
+      .interval = std::chrono::minutes(1),
   };
 }
 

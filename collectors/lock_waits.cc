@@ -16,7 +16,7 @@ Collector LockWaits() {
         FROM (SELECT coalesce(l.database, a.datid) AS database, l.locktype, l.mode,
                      count(*) FILTER (WHERE l.granted) AS held,
                      count(*) FILTER (WHERE NOT l.granted) AS awaited
-              FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a USING (pid)
+              FROM pg_lock_status() AS l LEFT JOIN pg_stat_get_activity(NULL) AS a USING (pid)
               WHERE l.pid IS DISTINCT FROM pg_backend_pid()
               GROUP BY 1, 2, 3) AS l
         LEFT JOIN pg_database AS d ON d.oid = l.database

@@ -18,7 +18,7 @@ Collector Locks() {
                            ('sharelock'), ('sharerowexclusivelock'),
                            ('exclusivelock'), ('accessexclusivelock'),
                            ('sireadlock')) AS m (mode)
-        LEFT JOIN pg_locks AS l
+        LEFT JOIN pg_lock_status() AS l
             ON l.database = d.oid AND lower(l.mode) = m.mode
         GROUP BY d.datname, m.mode)",
       .labels = {"datname", "mode"},

@@ -34,6 +34,7 @@ Collector LogicalDecoding() {
            Counter("meshhook_logical_decoding_streamed_bytes_total",
                    "Bytes of changes sent so.", "stream_bytes")},
       .min_server_version = 140000,
+      .interval = std::chrono::seconds(30),
   };
 }
 

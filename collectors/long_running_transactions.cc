@@ -14,7 +14,7 @@ Collector LongRunningTransactions() {
         SELECT count(*) AS transactions,
                coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)
                    AS oldest
-        FROM pg_stat_activity
+        FROM pg_stat_get_activity(NULL)
         WHERE state IS DISTINCT FROM 'idle' AND query NOT LIKE 'autovacuum:%'
           AND xact_start IS NOT NULL AND pid <> pg_backend_pid())",
       .labels = {},

@@ -21,6 +21,7 @@ Collector PendingRestart() {
                                "settings")),
                   Gauge("meshhook_pending_restart_setting_info",
                         "Each of them; always 1.", "one")},
+      .interval = std::chrono::minutes(1),
   };
 }
 

@@ -23,6 +23,7 @@ Collector PreparedTransactions() {
                   Gauge("meshhook_prepared_transaction_oldest_age_seconds",
                         "Age of the oldest of them; 0 when there is none.",
                         "oldest")},
+      .interval = std::chrono::seconds(30),
   };
 }
 

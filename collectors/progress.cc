@@ -89,6 +89,7 @@ Collector Progress() {
                  "lockers")},
       .variants = {{140000, ProgressQuery(std::string(kCommands) + kCopy)}},
       .limit = {.rows = 50, .rank = "running"},
+      .interval = std::chrono::seconds(30),
   };
 }
 

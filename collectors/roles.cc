@@ -15,6 +15,7 @@ Collector Roles() {
       .metrics = {Gauge("pg_roles_connection_limit",
                         "Connections that the role may have; -1 is no limit.",
                         "rolconnlimit")},
+      .interval = std::chrono::minutes(1),
   };
 }
 

@@ -31,6 +31,7 @@ Collector Settings() {
                    .help = "A server setting; switches are 0 or 1.",
                    .column = "value",
                    .name_column = "name"}},
+      .interval = std::chrono::minutes(1),
   };
 }
 

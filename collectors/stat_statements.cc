@@ -151,6 +151,7 @@ Collector StatStatements() {
                     "whether to publish texts, without literals or utility "
                     "statements"},
                    {"query_length", "120", "most characters of a text"}},
+      .interval = std::chrono::seconds(30),
   };
 }
 

@@ -48,6 +48,7 @@ Collector SubscriptionErrors() {
                   Conflict("delete_origin_differs"), Conflict("delete_missing"),
                   Conflict("multiple_unique_conflicts")},
       .min_server_version = 150000,
+      .interval = std::chrono::seconds(30),
   };
 }
 

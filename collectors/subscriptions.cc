@@ -38,6 +38,7 @@ Collector Subscriptions() {
            Gauge("meshhook_subscription_unconfirmed_bytes",
                  "WAL received and not yet confirmed to the publisher.",
                  "unconfirmed")},
+      .interval = std::chrono::seconds(30),
   };
 }
 

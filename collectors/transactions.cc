@@ -27,7 +27,7 @@ Collector Transactions() {
                    extract(epoch FROM clock_timestamp() - query_start)
                        AS statement_age,
                    extract(epoch FROM clock_timestamp() - state_change) AS idle
-            FROM pg_stat_activity
+            FROM pg_stat_get_activity(NULL)
             WHERE backend_type = 'client backend' AND state <> 'idle'
               AND (xact_start IS NOT NULL OR state LIKE '%(aborted)') AND pid <> pg_backend_pid()) AS a
             ON a.datid = d.oid AND a.state = s.state

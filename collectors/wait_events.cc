@@ -18,7 +18,7 @@ Collector WaitEvents() {
         SELECT backend_type, coalesce(state, '') AS state,
                coalesce(wait_event_type, '') AS wait_event_type,
                coalesce(wait_event, '') AS wait_event, count(*) AS sessions
-        FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+        FROM pg_stat_get_activity(NULL) WHERE pid <> pg_backend_pid()
         GROUP BY 1, 2, 3, 4)",
       .labels = {"backend_type", "state", "wait_event_type", "wait_event"},
       .metrics = {sessions},

@@ -50,6 +50,7 @@ Collector XminHorizon() {
            Gauge("meshhook_xmin_holder_age_seconds",
                  "How long the oldest such transaction has been open.",
                  "held")},
+      .interval = std::chrono::seconds(30),
   };
 }
 

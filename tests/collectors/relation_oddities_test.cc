@@ -29,17 +29,12 @@ using test::SampleSum;
 
 // All that read relations, also those that are off.
 std::vector<Collector> OfRelations() {
-  return {collectors::StatUserTables(),
-          collectors::StatioUserTables(),
-          collectors::StatUserIndexes(),
-          collectors::StatioUserIndexes(),
-          collectors::IndexAdvice(),
-          collectors::ForeignKeys(),
-          collectors::HypotheticalIndexes(),
-          collectors::SequentialScans(),
-          collectors::Bloat(),
-          collectors::Pgstattuple(),
-          collectors::Sequences(),
+  return {collectors::StatUserTables(),    collectors::TableSizes(),
+          collectors::StatioUserTables(),  collectors::StatUserIndexes(),
+          collectors::StatioUserIndexes(), collectors::IndexAdvice(),
+          collectors::ForeignKeys(),       collectors::HypotheticalIndexes(),
+          collectors::SequentialScans(),   collectors::Bloat(),
+          collectors::Pgstattuple(),       collectors::Sequences(),
           collectors::MaterializedViews()};
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Tables, indexes, sequences and views of a database, read as the exporter's
 // own role.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "collectors/all.h"
+#include "exporter/statement.h"
 #include "tests/support/collect.h"
 #include "tests/support/process.h"
 #include "tests/support/relations.h"
@@ -46,8 +48,12 @@ TEST(StatUserTables, CutsTheSmallestAndAddsThemUp) {
   }
   EXPECT_EQ(tables, 101);
   EXPECT_EQ(SampleSum(page, live + Relation("t300", "many")), 20'000);
-  EXPECT_GT(SampleSum(page, Of(db, "pg_stat_user_tables_table_size_bytes")),
-            200 * 8192);
+  auto sizes = collectors::TableSizes();
+  sizes.limit.rows = 100;
+  EXPECT_GT(SampleSum(Collect(db, sizes),
+                      Of(db, "pg_stat_user_tables_table_size_bytes", "") +
+                          ",schemaname=\"other\""),
+            100 * 8192);
   EXPECT_GT(SampleSum(page,
                       "meshhook_exporter_series_dropped{collector="
                       "\"stat_user_tables\"}"),
@@ -57,13 +63,116 @@ TEST(StatUserTables, CutsTheSmallestAndAddsThemUp) {
       page.npos);
 }
 
+// Rows of the collector that are not as the view has them, or the other way.
+std::string Differences(const Database& db, meshhook::Collector collector,
+                        const std::string& view, const std::string& columns) {
+  collector.limit = {};
+  const auto version = std::stoi(db.Exec("SHOW server_version_num"));
+  const meshhook::Server server{.version = version};
+  const auto rows =
+      "SELECT schemaname, relname, " + columns + " FROM (" +
+      meshhook::Readable(meshhook::StatementFor(collector, server, "^$")) +
+      ") AS rows";
+  const auto seen = "SELECT schemaname, relname, " + columns + " FROM " + view;
+  return db.Exec(
+      "WITH rows AS (" + rows + "), seen AS (" + seen +
+      ") SELECT count(*) FILTER (WHERE which = 1) || ' rows, ' || "
+      "count(*) FILTER (WHERE which = 2) || ' more, ' || "
+      "count(*) FILTER (WHERE which = 3) || ' fewer' FROM ("
+      "SELECT 1 AS which FROM rows UNION ALL "
+      "(SELECT 2 FROM (TABLE rows EXCEPT TABLE seen) AS m) UNION ALL "
+      "(SELECT 3 FROM (TABLE seen EXCEPT TABLE rows) AS f)) AS w");
+}
+
+// Read and written, with and without an index, with TOAST, in parts, and as a
+// materialized view.
+void UseTables(Database& db) {
+  db.Exec(R"(
+      CREATE SCHEMA "Odd";
+      CREATE TABLE "Odd"."Plain" AS SELECT generate_series(1, 5000) AS n;
+      CREATE TABLE keyed (id int PRIMARY KEY, other int UNIQUE, body text);
+      ALTER TABLE keyed ALTER body SET STORAGE EXTERNAL;
+      CREATE TABLE whole (id int PRIMARY KEY) PARTITION BY RANGE (id);
+      CREATE TABLE part PARTITION OF whole FOR VALUES FROM (0) TO (1000);
+      CREATE MATERIALIZED VIEW seen AS SELECT * FROM "Odd"."Plain";
+      CREATE UNLOGGED TABLE untouched (n int))");
+  test::Use(db, R"(
+      INSERT INTO keyed SELECT n, n, repeat('x', 5000)
+      FROM generate_series(1, 100) AS n;
+      INSERT INTO whole SELECT generate_series(1, 500))");
+  test::Use(db, R"(
+      UPDATE keyed SET id = id + 1000; DELETE FROM keyed WHERE id > 1050;
+      SELECT sum(length(body)) FROM keyed; SELECT count(*) FROM seen;
+      SET enable_seqscan = off; SELECT body FROM keyed WHERE other = 7;
+      SELECT * FROM whole WHERE id = 3)");
+  for (const char* how : {"VACUUM", "ANALYZE", "VACUUM ANALYZE"}) {
+    db.Exec(std::string(how) + " keyed");
+  }
+  ASSERT_TRUE(test::Await([&db] {
+    return db.Exec(
+               "SELECT coalesce(idx_tup_fetch, 0) > 0 AND n_tup_del > 0 "
+               "FROM pg_stat_user_tables WHERE relname = 'keyed'") == "t";
+  }));
+}
+
+TEST(StatUserTables, SaysWhatTheViewSays) {
+  Database db;
+  UseTables(db);
+  EXPECT_THAT(
+      Differences(
+          db, collectors::StatUserTables(), R"((
+              SELECT schemaname, relname, seq_scan, seq_tup_read, idx_scan,
+                     idx_tup_fetch, n_tup_ins, n_tup_upd, n_tup_del,
+                     n_tup_hot_upd, n_live_tup, n_dead_tup,
+                     n_mod_since_analyze, vacuum_count, autovacuum_count,
+                     analyze_count, autoanalyze_count,
+                     coalesce(extract(epoch FROM last_vacuum), 0)
+                         AS last_vacuum,
+                     coalesce(extract(epoch FROM last_autovacuum), 0)
+                         AS last_autovacuum,
+                     coalesce(extract(epoch FROM last_analyze), 0)
+                         AS last_analyze,
+                     coalesce(extract(epoch FROM last_autoanalyze), 0)
+                         AS last_autoanalyze
+              FROM pg_stat_user_tables) AS v)",
+          "seq_scan, seq_tup_read, idx_scan, idx_tup_fetch, n_tup_ins, "
+          "n_tup_upd, n_tup_del, n_tup_hot_upd, n_live_tup, n_dead_tup, "
+          "n_mod_since_analyze, vacuum_count, autovacuum_count, "
+          "analyze_count, autoanalyze_count, last_vacuum, last_autovacuum, "
+          "last_analyze, last_autoanalyze"),
+      testing::MatchesRegex("[1-9][0-9]+ rows, 0 more, 0 fewer"));
+}
+
+TEST(StatioUserTables, SayWhatTheViewSays) {
+  Database db;
+  UseTables(db);
+  EXPECT_THAT(
+      Differences(db, collectors::StatioUserTables(), "pg_statio_user_tables",
+                  "heap_blks_read, heap_blks_hit, idx_blks_read, "
+                  "idx_blks_hit, toast_blks_read, toast_blks_hit, "
+                  "tidx_blks_read, tidx_blks_hit"),
+      testing::MatchesRegex("[1-9][0-9]+ rows, 0 more, 0 fewer"));
+}
+
+TEST(TableSizes, AreWhatTheSizeFunctionsSay) {
+  Database db;
+  UseTables(db);
+  EXPECT_THAT(Differences(db, collectors::TableSizes(), R"((
+              SELECT schemaname, relname, pg_indexes_size(relid) AS index_size,
+                     pg_table_size(relid) AS table_size
+              FROM pg_stat_user_tables) AS v)",
+                          "index_size, table_size"),
+              testing::MatchesRegex("[1-9][0-9]+ rows, 0 more, 0 fewer"));
+}
+
 TEST(StatUserTables, LeavesExcludedSchemasOut) {
   Database db;
   db.Exec(
       "CREATE SCHEMA left_out; CREATE TABLE left_out.t (n int PRIMARY KEY)");
   for (const auto& collector :
-       {collectors::StatUserTables(), collectors::StatioUserTables(),
-        collectors::StatUserIndexes(), collectors::StatioUserIndexes()}) {
+       {collectors::StatUserTables(), collectors::TableSizes(),
+        collectors::StatioUserTables(), collectors::StatUserIndexes(),
+        collectors::StatioUserIndexes()}) {
     EXPECT_NE(Collect(db, collector).find("left_out"), std::string::npos)
         << collector.name;
     meshhook::Scraper scraper(db.Conninfo(test::kExporter), {collector},

@@ -11,12 +11,19 @@
 
 namespace test {
 
-// Keeps its session from page to page.
+// Due with each page.
+inline meshhook::Collector AtOnce(meshhook::Collector collector) {
+  collector.interval = std::chrono::seconds(0);
+  return collector;
+}
+
+// Keeps its session from page to page, and asks for each, whatever the
+// collector's interval.
 class Collecting {
  public:
   Collecting(const meshhook::Conninfo& conninfo,
              const meshhook::Collector& collector)
-      : scraper_(conninfo, {collector}, nullptr) {}
+      : scraper_(conninfo, {AtOnce(collector)}, nullptr) {}
   // As the exporter's own role.
   Collecting(const Database& db, const meshhook::Collector& collector)
       : Collecting(db.Conninfo(kExporter), collector) {}

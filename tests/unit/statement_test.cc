@@ -93,16 +93,18 @@ TEST(Statement, PutsItsLimitAroundTheQuery) {
   collector.limit = {.rows = 10, .rank = "size"};
   EXPECT_EQ(
       StatementFor(collector, Of(150000), "").sql,
-      "WITH ranked AS MATERIALIZED (SELECT row_number() OVER (ORDER BY "
-      "\"size\" DESC NULLS LAST, \"a\", \"b\") AS \"meshhook rank\", * "
-      "FROM (SELECT 1\n) AS rows)\n"
-      "SELECT \"meshhook rank\", 1 AS \"meshhook rows\", "
-      "\"a\"::text, \"b\"::text, \"calls\", \"size\" FROM ranked "
-      "WHERE \"meshhook rank\" <= 15\n"
-      "UNION ALL\n"
-      "SELECT NULL, count(*), NULL, NULL, NULL, sum(\"size\") FROM ranked "
-      "WHERE \"meshhook rank\" > 15 HAVING count(*) > 0\n"
-      "ORDER BY 1 NULLS LAST");
+      "SELECT CASE WHEN \"meshhook place\" <= 15 THEN \"meshhook place\" END "
+      "AS \"meshhook rank\", CASE WHEN \"meshhook place\" <= 15 THEN 1 "
+      "ELSE \"meshhook rest\" END AS \"meshhook rows\", "
+      "\"a\"::text, \"b\"::text, \"calls\", "
+      "CASE WHEN \"meshhook place\" <= 15 THEN \"size\" "
+      "ELSE \"meshhook sum 1\" END AS \"size\"\n"
+      "FROM (SELECT 1 + count(*) OVER () - count(*) OVER rest "
+      "AS \"meshhook place\", count(*) OVER rest AS \"meshhook rest\", "
+      "sum(\"size\") OVER rest AS \"meshhook sum 1\", * FROM (SELECT 1\n"
+      ") AS rows\nWINDOW rest AS (ORDER BY \"size\" NULLS FIRST, "
+      "\"a\" DESC, \"b\" DESC ROWS UNBOUNDED PRECEDING)) AS ranked\n"
+      "WHERE \"meshhook place\" <= 15 + 1\nORDER BY \"meshhook place\"");
 }
 
 }  // namespace
