@@ -139,7 +139,7 @@ TEST_F(NetworkFaults, RefusalIsAnOutageAndNoMoreThanThat) {
 // Wherever in the answer that is: what came whole is there, no more, and the
 // number that one can know is right.
 TEST_F(NetworkFaults, AResetInTheMiddleOfAnAnswerLeavesNoHalfCollector) {
-  Watched exporter(Url(), {kOne});
+  Watched exporter(Url(), {kOne}, test::Only(Fast()));
   ExpectUp(exporter);
   const auto bytes = proxy_.bytes();
   exporter.Page();
