@@ -49,7 +49,7 @@ class PoolerFaults : public testing::Test {
 
 TEST_F(PoolerFaults, TheWholeCatalogueIsAsItIsWithoutIt) {
   // With what comes in from the background.
-  const auto page = [](Watched& exporter) {
+  const auto full_page = [](Watched& exporter) {
     std::string page;
     EXPECT_TRUE(Await([&] {
       page = exporter.Page();
@@ -59,8 +59,8 @@ TEST_F(PoolerFaults, TheWholeCatalogueIsAsItIsWithoutIt) {
   };
   Watched near(db_.Url(test::kExporter), {kOne});
   Watched behind(Url(), {kOne});
-  const auto direct = page(near);
-  const auto pooled = page(behind);
+  const auto direct = full_page(near);
+  const auto pooled = full_page(behind);
   EXPECT_EQ(test::Succeeded(pooled), test::Succeeded(direct));
   EXPECT_EQ(test::Failed(pooled), test::Failed(direct));
   EXPECT_EQ(test::Families(pooled), test::Families(direct));
