@@ -56,10 +56,10 @@ cd "$ROOT"
 step packages
 install_packages build test stack dashboards
 if [[ $quick == yes ]]; then
-  build_and_test release --label-regex 'unit|integration|data|collectors'
+  build_and_test release --label-regex 'unit|integration|faults|data|collectors'
 else
-  build_and_test asan --label-regex 'unit|integration'
-  build_and_test tsan --label-regex 'unit|integration'
+  build_and_test asan --label-regex 'unit|integration|faults'
+  build_and_test tsan --label-regex 'unit|integration|faults'
   build_and_test release
   step 'the oldest and the newest PostgreSQL'
   scripts/test-matrix.sh --contract "$(server_versions | head -n 1)" \
