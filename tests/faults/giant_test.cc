@@ -24,7 +24,7 @@ const Custom kRows{"app_giant",
                    "SELECT 'a label of a common length ' || n AS l, n AS v "
                    "FROM generate_series(1, 1000000) AS n",
                    true};
-const Custom kCell{"app_giant", "SELECT repeat('x', 300000000) AS l, 1 AS v",
+const Custom kCell{"app_giant", "SELECT repeat('x', 150000000) AS l, 1 AS v",
                    true};
 
 // It fails alone, says why, and leaves no trace in memory.
@@ -61,7 +61,7 @@ void ExpectBounded(const Custom& giant) {
 
 TEST(GiantFaults, AMillionRowsAreRefused) { ExpectBounded(kRows); }
 
-TEST(GiantFaults, ACellOf300MegabytesIsRefused) { ExpectBounded(kCell); }
+TEST(GiantFaults, ACellOf150MegabytesIsRefused) { ExpectBounded(kCell); }
 
 TEST(GiantFaults, AMillionRowsAskedForSeldomAreRefusedToo) {
   auto seldom = kRows;
