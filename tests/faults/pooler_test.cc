@@ -2,7 +2,10 @@
 // PgBouncer in transaction mode between the exporter and its database.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
+#include <set>
 #include <thread>
 
 #include "tests/faults/page.h"
@@ -47,24 +50,29 @@ class PoolerFaults : public testing::Test {
   PgBouncer pooler_{test::ClusterPort()};
 };
 
+// Some series come and go with what the server does at the moment.
 TEST_F(PoolerFaults, TheWholeCatalogueIsAsItIsWithoutIt) {
-  // With what comes in from the background.
-  const auto full_page = [](Watched& exporter) {
-    std::string page;
-    EXPECT_TRUE(Await([&] {
-      page = exporter.Page();
-      return test::Succeeded(page).contains("table_sizes");
-    }));
-    return exporter.Page();
+  Watched direct(db_.Url(test::kExporter), {kOne});
+  Watched pooled(Url(), {kOne});
+  std::set<std::string> more;
+  std::set<std::string> fewer;
+  const auto same = [&] {
+    const auto one = test::Families(direct.Page());
+    const auto other = test::Families(pooled.Page());
+    more.clear();
+    fewer.clear();
+    std::set_difference(other.begin(), other.end(), one.begin(), one.end(),
+                        std::inserter(more, more.end()));
+    std::set_difference(one.begin(), one.end(), other.begin(), other.end(),
+                        std::inserter(fewer, fewer.end()));
+    return more.empty() && fewer.empty();
   };
-  Watched near(db_.Url(test::kExporter), {kOne});
-  Watched behind(Url(), {kOne});
-  const auto direct = full_page(near);
-  const auto pooled = full_page(behind);
-  EXPECT_EQ(test::Succeeded(pooled), test::Succeeded(direct));
-  EXPECT_EQ(test::Failed(pooled), test::Failed(direct));
-  EXPECT_EQ(test::Families(pooled), test::Families(direct));
-  EXPECT_GT(test::Families(pooled).size(), 300u);
+  EXPECT_TRUE(Await(same)) << testing::PrintToString(more)
+                           << testing::PrintToString(fewer);
+  const auto page = pooled.Page();
+  EXPECT_EQ(test::Succeeded(page), test::Succeeded(direct.Page()));
+  EXPECT_EQ(test::Failed(page), std::set<std::string>{});
+  EXPECT_GT(test::Families(page).size(), 300u);
 }
 
 // What another client finds in either connection of the pool.
