@@ -7,8 +7,8 @@ namespace meshhook::collectors {
 using prometheus::MetricType;
 
 Collector FailureHotspots() {
-  constexpr auto kFailures = "meshhook_failure_hotspot_failures";
-  constexpr auto kFailuresHelp =
+  constexpr auto kHotspots = "meshhook_failure_hotspot_failures";
+  constexpr auto kHotspotsHelp =
       "Failed attempts within the window, where there were most.";
   return {
       .name = "failure_hotspots",
@@ -20,14 +20,14 @@ Collector FailureHotspots() {
         ORDER BY failures_24h DESC, workflow_id, node_id, error_class
         LIMIT 50)",
       .labels = {"project_id", "workflow_id", "node", "error_class"},
-      .metrics = {{.name = kFailures,
+      .metrics = {{.name = kHotspots,
                    .type = MetricType::Gauge,
-                   .help = kFailuresHelp,
+                   .help = kHotspotsHelp,
                    .column = "failures_1h",
                    .labels = {{"window", "1h"}}},
-                  {.name = kFailures,
+                  {.name = kHotspots,
                    .type = MetricType::Gauge,
-                   .help = kFailuresHelp,
+                   .help = kHotspotsHelp,
                    .column = "failures_24h",
                    .labels = {{"window", "24h"}}},
                   {.name = "meshhook_failure_hotspot_ratio",

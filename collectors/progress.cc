@@ -36,7 +36,7 @@ constexpr auto kCopy = R"(
            tuples_processed, bytes_total, bytes_processed, NULL
     FROM pg_stat_progress_copy)";
 
-std::string Query(const std::string& commands) {
+std::string ProgressQuery(const std::string& commands) {
   return R"(
         SELECT coalesce(c.datname::text, '') AS datname,
                coalesce(n.nspname::text, '') AS schemaname,
@@ -64,7 +64,7 @@ Collector Progress() {
   return {
       .name = "progress",
       .summary = "index builds, analyzes, rewrites, copies, base backups",
-      .query = Query(kCommands),
+      .query = ProgressQuery(kCommands),
       .labels = {"datname", "schemaname", "relname", "command", "phase"},
       .metrics =
           {Gauge("meshhook_progress_commands", "Commands under way.",
@@ -87,7 +87,7 @@ Collector Progress() {
                  "Sessions whose transactions a concurrent index build "
                  "waits for.",
                  "lockers")},
-      .variants = {{140000, Query(std::string(kCommands) + kCopy)}},
+      .variants = {{140000, ProgressQuery(std::string(kCommands) + kCopy)}},
       .limit = {.rows = 50, .rank = "running"},
       .interval = std::chrono::seconds(30),
   };

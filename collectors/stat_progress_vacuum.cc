@@ -9,7 +9,8 @@ namespace meshhook::collectors {
 namespace {
 
 // PostgreSQL 17 counts dead tuples under another name, and what fits in bytes.
-std::string Query(const std::string& max_dead, const std::string& num_dead) {
+std::string VacuumQuery(const std::string& max_dead,
+                        const std::string& num_dead) {
   return R"(
         SELECT p.datname, coalesce(CASE WHEN p.datname = current_database()
                                         THEN p.relid::regclass::text END,
@@ -42,7 +43,7 @@ Collector StatProgressVacuum() {
   return {
       .name = "stat_progress_vacuum",
       .summary = "vacuums under way",
-      .query = Query("p.max_dead_tuples", "p.num_dead_tuples"),
+      .query = VacuumQuery("p.max_dead_tuples", "p.num_dead_tuples"),
       .labels = {"datname", "relname"},
       .metrics = {By({"datname", "relname", "phase"},
                      Gauge("pg_stat_progress_vacuum_phase",
@@ -61,7 +62,8 @@ Collector StatProgressVacuum() {
                       "max_dead_tuples"),
                   Gauge("pg_stat_progress_vacuum_num_dead_tuples",
                         "Dead tuples found so far.", "num_dead_tuples")},
-      .variants = {{170000, Query("NULL::bigint", "p.num_dead_item_ids")}},
+      .variants = {{170000,
+                    VacuumQuery("NULL::bigint", "p.num_dead_item_ids")}},
   };
 }
 

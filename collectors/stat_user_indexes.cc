@@ -9,7 +9,7 @@ namespace meshhook::collectors {
 
 namespace {
 
-std::string Query(const std::string& last_scan) {
+std::string IndexQuery(const std::string& last_scan) {
   return "WITH " + kLocked + ", " + kIndexes + R"(
         SELECT current_database() AS datname, i.schemaname, i.relname,
                i.indexrelname, pages, idx_scan, idx_tup_read, idx_tup_fetch,
@@ -37,7 +37,7 @@ Collector StatUserIndexes() {
   return {
       .name = "stat_user_indexes",
       .summary = "use and size of each index",
-      .query = Query("NULL::float8"),
+      .query = IndexQuery("NULL::float8"),
       .labels = {"datname", "schemaname", "relname", "indexrelname"},
       .metrics = {Counter("meshhook_index_scans_total", "Scans of the index.",
                           "idx_scan"),
@@ -52,7 +52,7 @@ Collector StatUserIndexes() {
                         "PostgreSQL 16 and newer.",
                         "last_scan"),
                   size},
-      .variants = {{160000, Query("extract(epoch FROM last_idx_scan)")}},
+      .variants = {{160000, IndexQuery("extract(epoch FROM last_idx_scan)")}},
       .scope = Scope::kDatabase,
       .limit = {.rows = 500, .rank = "pages"},
       .interval = std::chrono::minutes(1),

@@ -14,7 +14,10 @@ class Backoff {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit Backoff(std::chrono::milliseconds most) : most_(most) {}
+  // Of up to `first` after one failure, and twice that after each more.
+  explicit Backoff(std::chrono::milliseconds most,
+                   std::chrono::milliseconds first = kFirst)
+      : first_(first), most_(most) {}
 
   bool Waiting(Clock::time_point now) const { return now < retry_at_; }
   // The distant past while nothing has failed.
@@ -28,15 +31,16 @@ class Backoff {
   }
 
   void Succeeded() {
-    delay_ = kFirst;
+    delay_ = first_;
     retry_at_ = {};
   }
 
  private:
   static constexpr std::chrono::milliseconds kFirst{500};
 
+  std::chrono::milliseconds first_;
   std::chrono::milliseconds most_;
-  std::chrono::milliseconds delay_ = kFirst;
+  std::chrono::milliseconds delay_ = first_;
   Clock::time_point retry_at_{};
   std::minstd_rand random_{std::random_device{}()};
 };

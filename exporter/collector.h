@@ -15,6 +15,16 @@ namespace meshhook {
 
 using Label = prometheus::ClientMetric::Label;
 
+// Columns of arrays of the same length: some of the things that a histogram
+// counted, at most one for each of its buckets, which their values tell.
+// OpenMetrics shows them as exemplars. The text format has none.
+struct ExemplarColumns {
+  std::string label;         // its name
+  std::string label_column;  // of values without quotes or commas, as ids are
+  std::string value_column;
+  std::string time_column;  // Unix time
+};
+
 struct Metric {
   std::string name;  // in full, as someone will search for it
   // A summary here is samples with a fixed `quantile` label.
@@ -35,6 +45,10 @@ struct Metric {
   // a row `other`. Not for counters, as a sum whose members change falls, and
   // a counter that falls reads as a restart.
   bool additive = false;
+  // Of a counter or histogram, when it was 0 and began, as Unix time. Only
+  // where that is known: Prometheus takes it for a sample.
+  std::string created_column = {};
+  std::optional<ExemplarColumns> exemplars = {};
 };
 
 // A query for servers of this version and newer.

@@ -3,10 +3,14 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
+#include <map>
+#include <mutex>
 #include <sstream>
+#include <string_view>
 
 #include "exporter/errors.h"
 
@@ -88,6 +92,79 @@ bool PasswordSpilled(const std::string& text, const PQconninfoOption* option) {
   return false;
 }
 
+// The variables as they are now, for when their files are read again.
+Environment Snapshot(const Environment& environment) {
+  std::map<std::string, std::string> known;
+  for (const std::string name :
+       {"DATA_SOURCE_NAME", "DATABASE_URL", "DATA_SOURCE_URI",
+        "DATA_SOURCE_USER", "DATA_SOURCE_PASS", "PGPASSWORD"}) {
+    for (const auto& variable : {name, name + "_FILE"}) {
+      if (auto value = environment(variable)) known[variable] = *value;
+    }
+  }
+  return [known = std::move(known)](
+             const std::string& name) -> std::optional<std::string> {
+    const auto found = known.find(name);
+    if (found == known.end()) return std::nullopt;
+    return found->second;
+  };
+}
+
+// Of PGPASSWORD_FILE, where there is no other.
+void AddPassword(const Environment& environment,
+                 Conninfo::Parameters& parameters) {
+  for (const auto& [keyword, value] : parameters) {
+    if (keyword == "password" && !value.empty()) return;
+  }
+  if (environment("PGPASSWORD")) return;  // libpq reads that itself
+  if (auto password = Value(environment, "PGPASSWORD")) {
+    parameters.emplace_back("password", *password);
+  }
+}
+
+struct Read {
+  std::string source;
+  Conninfo::Parameters parameters;
+};
+
+Read ReadFrom(const Environment& environment) {
+  Read read;
+  std::string text;
+  for (const char* name :
+       {"DATA_SOURCE_NAME", "DATABASE_URL", "DATA_SOURCE_URI"}) {
+    if (auto value = Value(environment, name)) {
+      read.source = name;
+      text = read.source == "DATA_SOURCE_URI" ? Assemble(environment, *value)
+                                              : *value;
+      break;
+    }
+  }
+  if (read.source.empty()) {
+    read.source = "libpq's variables (PGHOST, PGUSER, …)";
+    AddPassword(environment, read.parameters);
+    return read;
+  }
+
+  // libpq's message repeats parts of the text, and so perhaps a password.
+  const std::unique_ptr<PQconninfoOption, FreeOptions> options(
+      PQconninfoParse(text.c_str(), nullptr));
+  if (!options || PasswordSpilled(text, options.get())) {
+    throw UsageError(
+        read.source + " is not a valid connection string",
+        "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE, with "
+        "special characters in the password percent-encoded (@ is %40, / is "
+        "%2F, : is %3A)");
+  }
+  for (const PQconninfoOption* option = options.get(); option->keyword;
+       ++option) {
+    if (option->val != nullptr) {
+      read.parameters.emplace_back(option->keyword, option->val);
+    }
+  }
+  AddPassword(environment, read.parameters);
+  return read;
+}
+
 }  // namespace
 
 Environment ProcessEnvironment() {
@@ -98,72 +175,79 @@ Environment ProcessEnvironment() {
   };
 }
 
-Conninfo Conninfo::FromEnvironment(const Environment& environment) {
-  Conninfo conninfo;
-  std::string text;
-  for (const char* name :
-       {"DATA_SOURCE_NAME", "DATABASE_URL", "DATA_SOURCE_URI"}) {
-    if (auto value = Value(environment, name)) {
-      conninfo.source_ = name;
-      text = conninfo.source_ == "DATA_SOURCE_URI"
-                 ? Assemble(environment, *value)
-                 : *value;
-      break;
-    }
-  }
-  if (conninfo.source_.empty()) {
-    conninfo.source_ = "libpq's variables (PGHOST, PGUSER, …)";
-    conninfo.AddPassword(environment);
-    return conninfo;
-  }
+struct Conninfo::Shared {
+  Environment environment;
+  std::mutex mutex;
+  Parameters parameters;
+  std::vector<std::string> secrets;  // the longest first
 
-  // libpq's message repeats parts of the text, and so perhaps a password.
-  const std::unique_ptr<PQconninfoOption, FreeOptions> options(
-      PQconninfoParse(text.c_str(), nullptr));
-  if (!options || PasswordSpilled(text, options.get())) {
-    throw UsageError(
-        conninfo.source_ + " is not a valid connection string",
-        "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE, with "
-        "special characters in the password percent-encoded (@ is %40, / is "
-        "%2F, : is %3A)");
-  }
-  for (const PQconninfoOption* option = options.get(); option->keyword;
-       ++option) {
-    if (option->val != nullptr) {
-      conninfo.parameters_.emplace_back(option->keyword, option->val);
+  void Take(Parameters fresh) {
+    for (const auto& [keyword, value] : fresh) {
+      if ((keyword != "password" && keyword != "sslpassword") ||
+          value.empty() ||
+          std::find(secrets.begin(), secrets.end(), value) != secrets.end()) {
+        continue;
+      }
+      secrets.push_back(value);
     }
+    // One may begin with another, which would leave its end to be read.
+    std::stable_sort(secrets.begin(), secrets.end(),
+                     [](const auto& one, const auto& other) {
+                       return one.size() > other.size();
+                     });
+    parameters = std::move(fresh);
   }
-  conninfo.AddPassword(environment);
+};
+
+Conninfo Conninfo::FromEnvironment(const Environment& environment) {
+  auto read = ReadFrom(environment);
+  Conninfo conninfo;
+  conninfo.shared_ = std::make_shared<Shared>();
+  conninfo.shared_->environment = Snapshot(environment);
+  conninfo.shared_->Take(std::move(read.parameters));
+  conninfo.source_ = std::move(read.source);
   return conninfo;
 }
 
-void Conninfo::AddPassword(const Environment& environment) {
-  for (const auto& [keyword, value] : parameters_) {
-    if (keyword == "password" && !value.empty()) return;
+Conninfo::Parameters Conninfo::parameters() const {
+  Parameters parameters;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    parameters = shared_->parameters;
   }
-  if (environment("PGPASSWORD")) return;  // libpq reads that itself
-  if (auto password = Value(environment, "PGPASSWORD")) {
-    parameters_.emplace_back("password", *password);
+  if (!database_.empty()) {
+    std::erase_if(parameters, [](const auto& parameter) {
+      return parameter.first == "dbname";
+    });
+    parameters.emplace_back("dbname", database_);
   }
+  return parameters;
+}
+
+std::optional<Conninfo::Parameters> Conninfo::Renewed(
+    const Parameters& used) const {
+  auto read = ReadFrom(shared_->environment);
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->Take(std::move(read.parameters));
+  }
+  auto fresh = parameters();
+  if (fresh == used) return std::nullopt;
+  return fresh;
 }
 
 Conninfo Conninfo::ForDatabase(const std::string& name) const {
   Conninfo other = *this;
-  std::erase_if(other.parameters_, [](const auto& parameter) {
-    return parameter.first == "dbname";
-  });
-  other.parameters_.emplace_back("dbname", name);
+  other.database_ = name;
   return other;
 }
 
 std::string Conninfo::Redact(std::string text) const {
-  for (const auto& [keyword, value] : parameters_) {
-    if ((keyword != "password" && keyword != "sslpassword") || value.empty()) {
-      continue;
-    }
-    for (size_t at = text.find(value); at != std::string::npos;
-         at = text.find(value, at + 3)) {
-      text.replace(at, value.size(), "***");
+  const std::lock_guard lock(shared_->mutex);
+  for (const auto& secret : shared_->secrets) {
+    for (size_t at = text.find(secret); at != std::string::npos;
+         at = text.find(secret, at + 3)) {
+      text.replace(at, secret.size(), "***");
     }
   }
   return text;

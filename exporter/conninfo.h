@@ -11,9 +11,9 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,29 +26,37 @@ Environment ProcessEnvironment();
 
 // Connection parameters, checked for form. Holds the password, so it is never
 // printed; Redact() takes secrets out of any text that might repeat them.
+// Thread-safe. Copies share what they know: one that reads the files again
+// does so for all.
 class Conninfo {
  public:
+  // Keyword and value, as PQconnectdbParams takes them.
+  using Parameters = std::vector<std::pair<std::string, std::string>>;
+
   // Throws UsageError, which names the variable at fault and never its value.
   static Conninfo FromEnvironment(const Environment& environment);
 
-  // Keyword and value, as PQconnectdbParams takes them.
-  const std::vector<std::pair<std::string, std::string>>& parameters() const {
-    return parameters_;
-  }
+  Parameters parameters() const;
   // The variable it came from, for messages: "DATABASE_URL".
   const std::string& source() const { return source_; }
+
+  // Reads the files again that the variables name: the parameters, where they
+  // are other than these by now. Throws UsageError, and keeps what it has,
+  // where a file is gone or holds nothing of use.
+  std::optional<Parameters> Renewed(const Parameters& used) const;
 
   // The same server, another database.
   Conninfo ForDatabase(const std::string& name) const;
 
+  // Takes out the secrets of now and of before.
   std::string Redact(std::string text) const;
 
  private:
-  // Of PGPASSWORD_FILE, where there is no other.
-  void AddPassword(const Environment& environment);
+  struct Shared;
 
-  std::vector<std::pair<std::string, std::string>> parameters_;
+  std::shared_ptr<Shared> shared_;
   std::string source_;
+  std::string database_;  // "": as the parameters have it
 };
 
 }  // namespace meshhook

@@ -114,6 +114,11 @@ Connection::Segment Connection::NextSegment(Deadline deadline) {
     if (status == PGRES_PIPELINE_SYNC) return std::move(segment.value());
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
       if (segment) {
+        // One that came faster than it was counted.
+        if (PQresultMemorySize(result.get()) > 4 * kMostBytes) {
+          connection_.reset();  // with the memory that it took
+          throw TooLong();
+        }
         segment->value = std::move(result);
         continue;
       }

@@ -2,7 +2,6 @@
 #include "exporter/http.h"
 
 #include <civetweb.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -13,12 +12,14 @@
 #include <exception>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "exporter/client_socket.h"
 #include "exporter/errors.h"
+#include "exporter/gzip.h"
 #include "exporter/log.h"
+#include "exporter/negotiation.h"
 #include "exporter/status_page.h"
-#include "exporter/text_format.h"
 
 namespace meshhook {
 namespace {
@@ -54,15 +55,15 @@ std::string Header(mg_connection* connection, const char* name) {
 
 // Written here because CivetWeb's own way to write a header makes its Date with
 // gmtime(), which threads must not share.
-void Send(mg_connection* connection, int status, const std::string& type,
-          const std::string& body, bool gzip, bool with_body) {
+void Send(mg_connection* connection, int status, std::string_view type,
+          std::string_view body, bool gzip, bool with_body) {
   std::string answer = "HTTP/1.1 " + std::to_string(status) + " " +
                        mg_get_response_code_text(connection, status) +
-                       "\r\nContent-Type: " + type +
+                       "\r\nContent-Type: " + std::string(type) +
                        "\r\nContent-Length: " + std::to_string(body.size()) +
                        "\r\nCache-Control: no-store"
                        "\r\nX-Content-Type-Options: nosniff"
-                       "\r\nVary: Accept-Encoding";
+                       "\r\nVary: Accept, Accept-Encoding";
   if (status == 405) answer += "\r\nAllow: GET, HEAD";
   if (status == 413) answer += "\r\nConnection: close";
   if (gzip) answer += "\r\nContent-Encoding: gzip";
@@ -167,36 +168,6 @@ std::string CivetWebPort(const std::string& listen_address) {
   return host.empty() ? "+" + std::string(digits) : listen_address;
 }
 
-bool AcceptsGzip(const std::string& accept_encoding) {
-  const size_t at = accept_encoding.find("gzip");
-  if (at == std::string::npos) return false;
-  const std::string rest =
-      accept_encoding.substr(at + 4, accept_encoding.find(',', at) - at - 4);
-  const size_t quality = rest.find("q=");
-  return quality == std::string::npos ||
-         std::strtod(rest.c_str() + quality + 2, nullptr) > 0;
-}
-
-std::string Gzip(const std::string& text) {
-  z_stream stream{};
-  constexpr int kGzipWindow = 15 + 16;  // zlib's way to ask for gzip's header
-  if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, kGzipWindow, 8,
-                   Z_DEFAULT_STRATEGY) != Z_OK) {
-    throw std::bad_alloc();
-  }
-  std::string packed(deflateBound(&stream, text.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(
-      const_cast<char*>(text.data()));  // never written
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-  stream.avail_out = static_cast<uInt>(packed.size());
-  const int result = deflate(&stream, Z_FINISH);
-  packed.resize(stream.total_out);
-  deflateEnd(&stream);
-  if (result != Z_STREAM_END) throw std::runtime_error("gzip failed");
-  return packed;
-}
-
 class HttpServer::Answering {
  public:
   explicit Answering(HttpServer& server) : server_(server) {
@@ -223,18 +194,20 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
   }
   // A client that says nothing holds a thread until the request's time is over,
   // and a scrape must not find them all held.
-  const std::array<const char*, 13> settings{"listening_ports",
+  const std::array<const char*, 15> settings{"listening_ports",
                                              ports.c_str(),
                                              "num_threads",
-                                             "16",
+                                             "50",
                                              "request_timeout_ms",
-                                             "3000",
+                                             "1500",
                                              "max_request_size",
                                              "8192",
                                              "enable_directory_listing",
                                              "no",
                                              "enable_keep_alive",
                                              "yes",
+                                             "tcp_nodelay",
+                                             "1",
                                              nullptr};
   mg_callbacks callbacks{};
   callbacks.log_message = LogMessage;
@@ -290,11 +263,18 @@ int HttpServer::Handle(mg_connection* connection, void* self) {
   Response response{500, kPlain, "internal error\n"};
   try {
     response = static_cast<HttpServer*>(self)->Answer(connection);
-    const bool gzip = response.body.size() > 1024 &&
+    std::string_view body =
+        response.page ? response.page->text() : response.body;
+    std::string packed;
+    const bool gzip = body.size() > 1024 &&
                       AcceptsGzip(Header(connection, "Accept-Encoding"));
-    if (gzip) response.body = Gzip(response.body);
-    Send(connection, response.status, response.content_type, response.body,
-         gzip, method != "HEAD");
+    if (gzip && response.page) {
+      body = response.page->Gzipped();
+    } else if (gzip) {
+      body = packed = Gzip(body);
+    }
+    Send(connection, response.status, response.content_type, body, gzip,
+         method != "HEAD");
   } catch (const std::exception& error) {
     log::Error("request failed", {{"reason", error.what()}});
     Send(connection, 500, kPlain, "internal error\n", false, true);
@@ -334,10 +314,11 @@ pg::Deadline HttpServer::ScrapeDeadline(mg_connection* connection) const {
 }
 
 HttpServer::Response HttpServer::Metrics(mg_connection* connection) {
-  const auto page =
-      scraper_.Scrape(ScrapeDeadline(connection), ClientSocket(connection));
+  const auto offer = ChooseOffer(Header(connection, "Accept"));
+  auto page = scraper_.Scrape(ScrapeDeadline(connection),
+                              ClientSocket(connection), offer.format);
   if (page == nullptr) return {503, kPlain, "the client has hung up\n"};
-  return {200, std::string(kTextFormat), *page};
+  return {200, offer.content_type, "", std::move(page)};
 }
 
 HttpServer::Response HttpServer::Ready() {

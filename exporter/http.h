@@ -7,8 +7,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "exporter/page.h"
 #include "exporter/scraper.h"
 
 struct mg_context;
@@ -43,8 +45,9 @@ class HttpServer {
  private:
   struct Response {
     int status;
-    std::string content_type;
+    std::string_view content_type;
     std::string body;
+    std::shared_ptr<const Page> page = {};  // in place of the body
   };
 
   // Counts a request for as long as it lives.
@@ -68,10 +71,5 @@ class HttpServer {
 // CivetWeb's word for a listen address: ":9187" is every address, those of IPv6
 // too where CivetWeb was built with it. Throws UsageError.
 std::string CivetWebPort(const std::string& listen_address);
-
-// Whether a client that sends this Accept-Encoding takes gzip.
-bool AcceptsGzip(const std::string& accept_encoding);
-
-std::string Gzip(const std::string& text);
 
 }  // namespace meshhook

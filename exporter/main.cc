@@ -153,7 +153,9 @@ int RunMigrate(const Options& options) {
 
 int RunScrape(const Conninfo& conninfo, const Options& options) {
   Scraper scraper(conninfo, options.collectors, nullptr, options.scrape);
-  std::cout << *scraper.Scrape(pg::Clock::now() + options.http.scrape_timeout);
+  const auto page =
+      scraper.Scrape(pg::Clock::now() + options.http.scrape_timeout);
+  std::cout << page->text();
   return scraper.Status().up ? 0 : kNeedsMending;
 }
 

@@ -15,16 +15,11 @@
 #include <sstream>
 #include <thread>
 
-#include "exporter/log.h"
-
 namespace meshhook::pg {
 namespace {
 
 using std::chrono::milliseconds;
 
-// Of one answer. Whatever it is, it must fit into the memory of this program
-// more than once.
-constexpr size_t kMostBytes = 32u << 20;
 // For the server to take a request to cancel.
 constexpr milliseconds kCancelPatience{500};
 
@@ -40,6 +35,12 @@ std::string OneLine(const char* message) {
 }
 
 }  // namespace
+
+Error TooLong() {
+  return {
+      "its answer is longer than " + std::to_string(kMostBytes >> 20) + " MiB",
+      kLimitExceeded, "ask for fewer rows or shorter values"};
+}
 
 Error ErrorOf(const PGresult* result) {
   const auto field = [result](int code) {
@@ -77,15 +78,6 @@ size_t Result::Bytes() const {
     }
   }
   return bytes;
-}
-
-// NOTICEs are chatter; WARNINGs are for the operator.
-void Connection::LogNotice(void* /*unused*/, const PGresult* result) {
-  const char* severity =
-      PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (severity == nullptr || std::strcmp(severity, "WARNING") != 0) return;
-  const Error warning = ErrorOf(result);
-  log::Warn(warning.what(), {{"hint", warning.hint()}});
 }
 
 void Connection::Wait(bool for_write, Deadline deadline) {
@@ -149,9 +141,7 @@ void Connection::Consume() {
   }
   if (received_ > kMostBytes) {
     connection_.reset();
-    throw Error("its answer is longer than " +
-                    std::to_string(kMostBytes >> 20) + " MiB",
-                kLimitExceeded, "ask for fewer rows or shorter values");
+    throw TooLong();
   }
   if (PQconsumeInput(connection_.get()) == 0) Broken();
 }

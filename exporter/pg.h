@@ -2,9 +2,8 @@
 // The only place that speaks libpq.
 //
 // Everything here waits with poll(), so a deadline holds even when the server
-// is stopped or the network drops packets, and an Interrupt ends a wait at
-// once. One wait is not ours: libpq looks a host's name up with getaddrinfo(),
-// for as long as the resolver takes.
+// is stopped, the network drops packets or a name is not resolved, and an
+// Interrupt ends a wait at once.
 #pragma once
 
 #include <libpq-fe.h>
@@ -35,7 +34,7 @@ class Error : public std::runtime_error {
       : std::runtime_error(message),
         sqlstate_(std::move(sqlstate)),
         hint_(std::move(hint)) {}
-  // Five characters, or "" when it was the connection that failed.
+  // Five characters, or "" when it was not the server that refused.
   const std::string& sqlstate() const { return sqlstate_; }
   // The server's own HINT, or "".
   const std::string& hint() const { return hint_; }
@@ -47,6 +46,9 @@ class Error : public std::runtime_error {
 
 // program_limit_exceeded: an answer was longer than anyone has memory for.
 inline constexpr auto kLimitExceeded = "54000";
+// Of one answer. As rows it takes some times that of this program's memory.
+inline constexpr size_t kMostBytes = 16u << 20;
+Error TooLong();
 
 // What a result of libpq says was refused.
 Error ErrorOf(const PGresult* result);
@@ -137,7 +139,9 @@ struct Outcome {
 // One session. Not thread-safe, save that an Interrupt may fire at any time.
 class Connection {
  public:
-  // Throws Error when there is no session by the deadline.
+  // Of several hosts each has its share of the time. Where the login fails,
+  // secrets are read from their files again, and if one changed it is tried
+  // once more. Throws Error when there is no session by the deadline.
   static Connection Open(const Conninfo& conninfo, Deadline deadline,
                          const Interrupt* interrupt = nullptr);
 
@@ -177,9 +181,6 @@ class Connection {
   Connection(PGconn* connection, const Interrupt* interrupt)
       : connection_(connection), interrupt_(interrupt) {}
 
-  void Connect(Deadline deadline);
-  // libpq's notice receiver.
-  static void LogNotice(void* unused, const PGresult* result);
   void Send(const Query& query);
   // Reads to the end of what was sent; its last rows. Throws Error.
   Result ReadAll(Deadline deadline);

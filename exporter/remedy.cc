@@ -20,9 +20,25 @@ constexpr auto kAdvice = std::to_array<Advice>({
     {"no password supplied",
      "put the password into the URL, or name a file that holds it with "
      "DATABASE_URL_FILE or PGPASSWORD_FILE"},
-    {"no pg_hba.conf entry",
+    {"pg_hba.conf",
      "allow this host, user and database in pg_hba.conf, or add "
      "sslmode=require to the URL"},
+    {"certificate verify failed",
+     "name the file of the authority that signed the server's certificate "
+     "with sslrootcert"},
+    {"root certificate file",
+     "name the file of the authority that signed the server's certificate "
+     "with sslrootcert"},
+    {"does not match host name",
+     "use the name that the certificate has as the host; hostaddr may say "
+     "where that is"},
+    {"invalid sslmode value",
+     "use disable, allow, prefer, require, verify-ca or verify-full"},
+    {"channel binding",
+     "use TLS (sslmode=require) and a SCRAM password, or drop channel_binding"},
+    {"invalid target_session_attrs value",
+     "use any, read-write, read-only, primary, standby or prefer-standby"},
+    {"could not match", "name one port for all hosts, or one for each"},
     {"does not support SSL", "drop sslmode=require, or enable TLS there"},
     {"too many clients",
      "raise max_connections or close sessions; the exporter needs three"},
@@ -31,6 +47,16 @@ constexpr auto kAdvice = std::to_array<Advice>({
     {"too many connections for",
      "raise the CONNECTION LIMIT of that role or database; the exporter needs "
      "three"},
+    {"57P03",
+     "wait, or look into the server's log: it starts, stops or "
+     "recovers"},
+    {"session is read-only",
+     "no host takes writes, as target_session_attrs demands: promote a "
+     "standby, or drop that setting"},
+    {"session is not read-only",
+     "no host is of the kind that target_session_attrs demands"},
+    {"hot standby mode",
+     "no host is of the kind that target_session_attrs demands"},
     {"could not translate host name", "check the host name in the URL"},
     {"Connection refused",
      "check host and port, and that PostgreSQL runs and listens there"},

@@ -8,7 +8,6 @@
 #include "exporter/log.h"
 #include "exporter/remedy.h"
 #include "exporter/self_metrics.h"
-#include "exporter/text_format.h"
 
 namespace meshhook {
 namespace {
@@ -27,17 +26,6 @@ pg::Error InDatabase(const pg::Error& error, const std::string& database) {
           error.hint()};
 }
 
-// Takes whole families' last samples away until no more series are left than
-// that; returns how many it took.
-size_t Cut(std::vector<prometheus::MetricFamily>& families, size_t most) {
-  const size_t all = SeriesIn(families);
-  if (all <= most) return 0;
-  for (auto& family : families) {
-    family.metric.resize(family.metric.size() * most / all);
-  }
-  return all - SeriesIn(families);
-}
-
 bool IsFast(const Collector& collector) {
   return collector.interval.count() == 0;
 }
@@ -46,8 +34,7 @@ bool IsFast(const Collector& collector) {
 
 struct Scraper::Lanes {
   Lanes(const Conninfo& conninfo, std::vector<Collector> all,
-        const DatabaseOptions& options, Costs& costs,
-        const pg::Interrupt* interrupt)
+        const DatabaseOptions& options, const pg::Interrupt* interrupt)
       : collectors(std::move(all)),
         fast(conninfo, collectors,
              {.excluded_schemas = RegexOf(options.excluded_schemas),
@@ -56,17 +43,22 @@ struct Scraper::Lanes {
         background(conninfo, collectors, options, costs) {}
 
   const std::vector<Collector> collectors;
+  Costs costs;
   Session fast;
   Background background;
 };
 
 struct Scraper::Run {
-  std::string page;
+  explicit Run(Format format, size_t expected_size = 0)
+      : page(std::make_shared<Page>(format, expected_size)) {}
+
+  std::shared_ptr<Page> page;
   size_t series = 0;  // on the page
   ScrapeStatus status;
   std::chrono::nanoseconds took{0};
   int round_trips = 0;
   double server_share = 0;
+  const Costs* costs = nullptr;
   const Server* server = nullptr;  // what answered
 };
 
@@ -84,7 +76,7 @@ Scraper::~Scraper() = default;
 std::shared_ptr<Scraper::Lanes> Scraper::MakeLanes(
     std::vector<Collector> collectors) {
   return std::make_shared<Lanes>(conninfo_, std::move(collectors),
-                                 options_.databases, costs_, &audience_);
+                                 options_.databases, &audience_);
 }
 
 void Scraper::StartBackground(std::chrono::milliseconds timeout) {
@@ -93,26 +85,28 @@ void Scraper::StartBackground(std::chrono::milliseconds timeout) {
   lanes_->background.Start(timeout);
 }
 
-std::shared_ptr<const std::string> Scraper::Scrape(pg::Deadline deadline,
-                                                   int client) {
+std::shared_ptr<const Page> Scraper::Scrape(pg::Deadline deadline, int client,
+                                            Format format) {
   const Audience::Seat seat(audience_, client);
   std::unique_lock lock(mutex_);
   while (busy_) {
     // The page of the scrape under way is as fresh as one of our own.
     if (!done_.wait_until(lock, deadline, [this] { return !busy_; })) {
       lock.unlock();
-      return Unanswered();
+      return Unanswered(format);
     }
-    if (page_ && !HasMoreTime(deadline)) return page_;
+    if (page_ && page_->format() == format && !HasMoreTime(deadline)) {
+      return page_;
+    }
   }
   busy_ = true;
   page_.reset();
   auto replacement = std::exchange(replacement_, std::nullopt);
   lock.unlock();
-  std::shared_ptr<const std::string> page;
+  std::shared_ptr<const Page> page;
   try {
     if (replacement) TakeReplacement(std::move(*replacement));
-    page = Collect(deadline);
+    page = Collect(deadline, format);
   } catch (...) {  // out of memory: those who wait must not wait for ever
     lock.lock();
     busy_ = false;
@@ -130,8 +124,8 @@ bool Scraper::HasMoreTime(pg::Deadline deadline) const {
   return too_little_.count() > 0 && deadline - pg::Clock::now() > too_little_;
 }
 
-std::shared_ptr<const std::string> Scraper::Unanswered() const {
-  Run run;
+std::shared_ptr<const Page> Scraper::Unanswered(Format format) const {
+  Run run(format);
   std::shared_ptr<const Lanes> lanes;
   {
     const std::lock_guard lock(mutex_);
@@ -142,9 +136,9 @@ std::shared_ptr<const std::string> Scraper::Unanswered() const {
   for (const auto& collector : lanes->collectors) {
     run.status.collectors.push_back({.name = collector.name});
   }
-  std::string page;
-  AppendSelf(run, page);
-  return std::make_shared<const std::string>(std::move(page));
+  run.costs = &lanes->costs;
+  AppendSelf(run);
+  return run.page;
 }
 
 void Scraper::Replace(std::vector<Collector> collectors) {
@@ -163,6 +157,7 @@ void Scraper::TakeReplacement(std::vector<Collector> collectors) {
     }
   }
   logged_.clear();
+  last_server_time_ = {};
 }
 
 ScrapeStatus Scraper::Status() const {
@@ -170,11 +165,17 @@ ScrapeStatus Scraper::Status() const {
   return status_;
 }
 
-std::shared_ptr<const std::string> Scraper::Collect(pg::Deadline deadline) {
+std::shared_ptr<const Page> Scraper::Collect(pg::Deadline deadline,
+                                             Format format) {
   const auto started = pg::Clock::now();
   audience_.Begin();
+  if (audience_.fired()) return nullptr;  // gone before it began
   ++scrapes_;
-  Run run;
+  Run run(format, last_size_);
+  run.costs = &lanes_->costs;
+  for (const auto& metric : SelfMetrics()) {
+    run.page->Take(metric.name, metric.type, "the exporter itself");
+  }
   for (const auto& collector : lanes_->collectors) {
     run.status.collectors.push_back({.name = collector.name});
   }
@@ -187,20 +188,21 @@ std::shared_ptr<const std::string> Scraper::Collect(pg::Deadline deadline) {
   if (audience_.gone()) return nullptr;
   run.status.at = pg::Clock::now();
   run.took = run.status.at - started;
-  run.server_share = Seconds(costs_.server_time() - last_server_time_) /
+  run.server_share = Seconds(run.costs->server_time() - last_server_time_) /
                      Seconds(run.status.at - last_at_);
-  last_server_time_ = costs_.server_time();
+  last_server_time_ = run.costs->server_time();
   last_at_ = run.status.at;
-  AppendSelf(run, run.page);
+  AppendSelf(run);
+  last_size_ = run.page->text().size();
   const std::lock_guard lock(mutex_);
   too_little_ =
       run.status.at < deadline ? pg::Clock::duration(0) : deadline - started;
   status_ = std::move(run.status);
-  return std::make_shared<const std::string>(std::move(run.page));
+  return run.page;
 }
 
 void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
-  auto& [collectors, fast, background] = *lanes_;
+  auto& [collectors, costs, fast, background] = *lanes_;
   std::vector<Part> parts(1);
   parts[0].answers = fast.Ask(deadline, HasMoreTime(deadline));
   run.round_trips = fast.round_trips();
@@ -219,7 +221,7 @@ void Scraper::CollectAll(pg::Deadline deadline, Run& run) {
 void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
   const auto& collector = lanes_->collectors[index];
   auto& status = run.status.collectors[index];
-  std::vector<prometheus::MetricFamily> families;
+  std::vector<Family> families;
   std::optional<pg::Error> failure;
   std::string absent;
   for (auto& part : parts) {
@@ -235,7 +237,7 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
         continue;
       }
       const auto& rows = *std::get<std::shared_ptr<const Rows>>(answer.value);
-      if (answer.at < last_at_) costs_.NoteCacheHit(collector.name);
+      if (answer.at < last_at_) lanes_->costs.NoteCacheHit(collector.name);
       if (&part != &parts.front()) {
         status.age =
             std::max(status.age.value_or(std::chrono::seconds(0)),
@@ -251,20 +253,21 @@ void Scraper::Note(Run& run, size_t index, std::vector<Part>& parts) {
     } catch (const pg::Error& error) {
       if (!failure) failure = InDatabase(error, part.database);
       if (!std::holds_alternative<pg::Error>(answer.value)) {
-        costs_.NoteFailure(collector.name, kDataException);
+        lanes_->costs.NoteFailure(collector.name, kDataException);
       }
     }
   }
   try {
     RefuseDuplicates(families);
+    run.page->Take(families, "collector " + collector.name);
   } catch (const pg::Error& error) {
     failure = error;
     families.clear();
-    costs_.NoteFailure(collector.name, kDataException);
+    lanes_->costs.NoteFailure(collector.name, kDataException);
   }
   status.dropped += Cut(families, options_.max_series - run.series);
   run.series += SeriesIn(families);
-  AppendText(families, run.page);
+  run.page->Append(families);
 
   if (failure) {
     NoteFailure(status, *failure);
@@ -327,7 +330,7 @@ void Scraper::NoteUnreachable(const pg::Error& error, Run& run) {
   unreachable_ = error.what();
 }
 
-void Scraper::AppendSelf(const Run& run, std::string& page) const {
+void Scraper::AppendSelf(Run& run) const {
   SelfSamples self;
   bool all_succeeded = run.server != nullptr;
   for (const auto& collector : run.status.collectors) {
@@ -350,7 +353,7 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
              {collector.name});
     all_succeeded = all_succeeded && collector.success;
   }
-  for (const auto& [name, cost] : costs_.ByCollector()) {
+  for (const auto& [name, cost] : run.costs->ByCollector()) {
     self.Add("meshhook_exporter_collector_server_seconds_total",
              Seconds(cost.server_time), {name});
     if (cost.cache_hits > 0) {
@@ -363,7 +366,7 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
     }
   }
   self.Add("meshhook_exporter_server_seconds_total",
-           Seconds(costs_.server_time()));
+           Seconds(run.costs->server_time()));
   if (run.server != nullptr) {
     self.Add("meshhook_exporter_server_time_ratio", run.server_share);
     self.Add("meshhook_exporter_last_scrape_round_trips", run.round_trips);
@@ -380,7 +383,8 @@ void Scraper::AppendSelf(const Run& run, std::string& page) const {
               run.server->short_version});
   }
   self.AddProcess();
-  AppendText(self.families(), page);
+  run.page->Append(self.families());
+  run.page->End();
 }
 
 }  // namespace meshhook

@@ -18,6 +18,7 @@
 #include "exporter/collector.h"
 #include "exporter/conninfo.h"
 #include "exporter/costs.h"
+#include "exporter/page.h"
 #include "exporter/pg.h"
 
 namespace meshhook {
@@ -52,7 +53,7 @@ struct ScrapeOptions {
 };
 
 // Thread-safe. Scrapes that come while one is under way share its page, unless
-// it had too little time and they have more.
+// it had too little time and they have more, or want another format.
 class Scraper {
  public:
   Scraper(Conninfo conninfo, std::vector<Collector> collectors,
@@ -63,12 +64,12 @@ class Scraper {
   // long to answer it. Until then a scrape asks it as well, in line.
   void StartBackground(std::chrono::milliseconds timeout);
 
-  // The page in the text format. Always gives one, by about the deadline: with
-  // what the database answered until then, or `pg_up 0` when that was nothing.
+  // The page in that format. Always gives one, by about the deadline: with what
+  // the database answered until then, or `pg_up 0` when that was nothing.
   // Null where the client, if that is its socket, and all who shared the scrape
   // have hung up: then what still ran in the database was cancelled.
-  std::shared_ptr<const std::string> Scrape(pg::Deadline deadline,
-                                            int client = -1);
+  std::shared_ptr<const Page> Scrape(pg::Deadline deadline, int client = -1,
+                                     Format format = Format::kText);
 
   // From the next scrape on these are its collectors.
   void Replace(std::vector<Collector> collectors);
@@ -82,14 +83,14 @@ class Scraper {
 
   std::shared_ptr<Lanes> MakeLanes(std::vector<Collector> collectors);
   void TakeReplacement(std::vector<Collector> collectors);
-  std::shared_ptr<const std::string> Collect(pg::Deadline deadline);
+  std::shared_ptr<const Page> Collect(pg::Deadline deadline, Format format);
   // Whether the last scrape was cut short, and one until that deadline would
   // have longer.
   bool HasMoreTime(pg::Deadline deadline) const;
   // The page for those whose time is over while the scrape they wait for still
   // runs, because its client allows it longer. Whether the database is up it
   // says as it was last known.
-  std::shared_ptr<const std::string> Unanswered() const;
+  std::shared_ptr<const Page> Unanswered(Format format) const;
   void CollectAll(pg::Deadline deadline, Run& run);
   // The samples of one collector, of all databases.
   void Note(Run& run, size_t index, std::vector<Part>& parts);
@@ -97,19 +98,19 @@ class Scraper {
   void NoteSilence(CollectorStatus& status, const std::string& absent);
   void NoteReached(const Server& server);
   void NoteUnreachable(const pg::Error& error, Run& run);
-  void AppendSelf(const Run& run, std::string& page) const;
+  // What the exporter says of itself, which ends the page.
+  void AppendSelf(Run& run) const;
 
   const Conninfo conninfo_;
   const pg::Interrupt* const interrupt_;
   const ScrapeOptions options_;
   Audience audience_;
-  Costs costs_;
 
   // Guards the sharing of pages; never held while the database is asked.
   mutable std::mutex mutex_;
   std::condition_variable done_;
   bool busy_ = false;
-  std::shared_ptr<const std::string> page_;  // null after one without
+  std::shared_ptr<const Page> page_;  // null after one without
   // The time that the last scrape had, if that was not enough; else 0.
   pg::Clock::duration too_little_{0};
   ScrapeStatus status_;
@@ -122,6 +123,7 @@ class Scraper {
   bool reached_ = false;                          // as was logged
   std::string unreachable_;                       // as was logged
   std::map<std::string, std::string> logged_;     // collector → reason
+  size_t last_size_ = 0;                          // of a page
   pg::Clock::time_point last_at_;                 // when the last one ended
   std::chrono::nanoseconds last_server_time_{0};  // all that was taken by then
 

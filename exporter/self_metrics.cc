@@ -191,7 +191,7 @@ const std::vector<SelfMetric>& SelfMetrics() {
 
 SelfSamples::SelfSamples() {
   for (const auto& metric : SelfMetrics()) {
-    families_.push_back({metric.name, metric.help, metric.type, {}});
+    families_.push_back({{metric.name, metric.help, metric.type, {}}});
   }
 }
 

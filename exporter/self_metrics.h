@@ -3,13 +3,12 @@
 // from which both the page and the reference are made.
 #pragma once
 
-#include <prometheus/metric_family.h>
-
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "exporter/collector.h"
+#include "exporter/family.h"
 
 namespace meshhook {
 
@@ -36,12 +35,10 @@ class SelfSamples {
   // built.
   void AddProcess();
 
-  const std::vector<prometheus::MetricFamily>& families() const {
-    return families_;
-  }
+  const std::vector<Family>& families() const { return families_; }
 
  private:
-  std::vector<prometheus::MetricFamily> families_;
+  std::vector<Family> families_;
 };
 
 }  // namespace meshhook

@@ -15,8 +15,8 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kLearnInterval{60};
 // A collector with a long interval is asked again sooner after it failed.
 constexpr std::chrono::seconds kFailureInterval{60};
-constexpr std::chrono::seconds kUnansweredInterval{10};
-constexpr milliseconds kMostBackoff{10000};
+constexpr std::chrono::seconds kOutageInterval{5};
+constexpr milliseconds kMostBackoff{5000};
 
 constexpr auto kVersionQuery =
     "SELECT current_setting('server_version_num'), version(), "
@@ -35,18 +35,18 @@ pg::Guard GuardFor(pg::Deadline deadline) {
               std::clamp(left / 10, milliseconds(20), milliseconds(100))};
 }
 
-// Whether it took time that others need: it waited for a lock, was cancelled,
-// or gave more than it may.
-bool IsLate(const pg::Error& error) {
-  const auto of_class = [&error](const char* sqlstate) {
-    return error.sqlstate().rfind(sqlstate, 0) == 0;
-  };
-  return of_class("54") || of_class("55") || of_class("57");
+// Whether it is the connection's or the server's and none of the collector's
+// own: there is no answer, or the server is going down, coming up or full.
+bool IsOutage(const pg::Error& error) {
+  const std::string_view sqlstate = error.sqlstate();
+  return sqlstate.empty() || sqlstate.starts_with("08") ||
+         sqlstate.starts_with("53") || sqlstate.starts_with("57P");
 }
 
-pg::Error TooManyRows() {
-  return {"it gives more than " + std::to_string(kMostRows) + " rows", "54000",
-          "add a LIMIT to its query, or make it count"};
+// Whether it took time that others need: it was cancelled, or gave more than
+// there is room for.
+bool IsTooDear(const pg::Error& error) {
+  return error.sqlstate() == pg::kLimitExceeded || error.sqlstate() == "57014";
 }
 
 }  // namespace
@@ -128,7 +128,9 @@ Answers Session::AskOnce(pg::Deadline deadline) {
   std::vector<Asked*> flying;
   std::vector<pg::Query> queries;
   for (auto* asked : Due()) {
-    if (const auto* error = std::get_if<pg::Error>(&asked->statement)) {
+    if (asked->bar.Waiting(pg::Clock::now())) {
+      answers[asked->place] = Refusal(*asked, *asked->barred_for);
+    } else if (const auto* error = std::get_if<pg::Error>(&asked->statement)) {
       answers[asked->place] = Refusal(*asked, *error);
     } else {
       queries.push_back(std::get<pg::Query>(asked->statement));
@@ -149,8 +151,18 @@ Answers Session::AskOnce(pg::Deadline deadline) {
     const auto* error = std::get_if<pg::Error>(&answer.value);
     const bool answered = error == nullptr || !error->sqlstate().empty();
     // The first that has no answer is the one that was waited for.
-    asked.late = error != nullptr && (answered ? IsLate(*error) : all_answered);
-    all_answered = all_answered && answered;
+    asked.dear =
+        error != nullptr && (answered ? IsTooDear(*error) : all_answered);
+    if (!asked.dear) {
+      asked.bar.Succeeded();
+    } else if (!Interrupted()) {
+      asked.bar.Failed(pg::Clock::now());
+      asked.barred_for = *error;
+    }
+    // One that was too long has taken the session from those behind it.
+    all_answered =
+        all_answered && answered &&
+        !(error != nullptr && error->sqlstate() == pg::kLimitExceeded);
   }
   try {
     if (learn) Learn(&outcomes[flying.size()]);
@@ -166,7 +178,7 @@ std::vector<Session::Asked*> Session::Due() {
     if (asked.due <= now) due.push_back(&asked);
   }
   std::stable_partition(due.begin(), due.end(),
-                        [](const Asked* asked) { return !asked->late; });
+                        [](const Asked* asked) { return !asked->dear; });
   return due;
 }
 
@@ -195,7 +207,6 @@ Answer Session::AnswerOf(Asked& asked, pg::Outcome& outcome) {
     if (const auto* error = std::get_if<pg::Error>(&outcome.value))
       throw *error;
     auto result = std::get<pg::Result>(std::move(outcome.value));
-    if (result.rows() > kMostRows) throw TooManyRows();
     answer.bytes = result.Bytes();
     auto choice = collector.limit.rows == 0
                       ? All(result)
@@ -217,9 +228,8 @@ milliseconds Session::IntervalOf(const Asked& asked,
   const auto interval =
       std::max<milliseconds>(options_.interval, asked.collector->interval);
   if (error == nullptr) return interval;
-  return std::min<milliseconds>(interval, error->sqlstate().empty()
-                                              ? kUnansweredInterval
-                                              : kFailureInterval);
+  return std::min<milliseconds>(
+      interval, IsOutage(*error) ? kOutageInterval : kFailureInterval);
 }
 
 std::vector<pg::Query> Session::Questions() const {

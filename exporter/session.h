@@ -82,19 +82,25 @@ class Session {
 
  private:
   // A collector, and what is known of it here.
+  static constexpr std::chrono::milliseconds kFirstBar{5000};
+  static constexpr std::chrono::milliseconds kMostBar{60000};
   struct Asked {
     size_t place;  // in the list
     const Collector* collector;
     // Or why there is none, until the server is looked at anew.
     std::variant<pg::Query, pg::Error> statement = pg::Query{};
     bool silent = false;  // nothing to read there: the Error says what
-    bool late = false;    // it ran out of time when it was last asked
+    // It took more time or memory than it may when it was last asked, and is
+    // not asked again until then.
+    bool dear = false;
+    Backoff bar{kMostBar, kFirstBar};
+    std::optional<pg::Error> barred_for = {};
     pg::Clock::time_point due{};
     Selection selection = {};
   };
 
   Answers AskOnce(pg::Deadline deadline);
-  // Those to be asked now; the late ones last, to keep nobody else waiting.
+  // Those to be asked now; the dear ones last, to keep nobody else waiting.
   std::vector<Asked*> Due();
   std::vector<pg::Outcome> Fly(const std::vector<pg::Query>& queries,
                                pg::Deadline deadline);

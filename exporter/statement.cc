@@ -42,13 +42,16 @@ std::string Quoted(const std::string& text, char quote = '"') {
   return quoted + quote;
 }
 
-// The column of each metric, its bounds and its sum, once each; true for those
+// The columns of each metric that are not labels, once each; true for those
 // that may be added up.
 std::map<std::string, bool> ValueColumns(const Collector& collector) {
   std::map<std::string, bool> columns;
   for (const auto& metric : collector.metrics) {
     columns[metric.column] |= metric.additive;
-    for (const auto& other : {metric.bounds_column, metric.sum_column}) {
+    const auto exemplars = metric.exemplars.value_or(ExemplarColumns{});
+    for (const auto& other : {metric.bounds_column, metric.sum_column,
+                              metric.created_column, exemplars.label_column,
+                              exemplars.value_column, exemplars.time_column}) {
       if (!other.empty()) columns.emplace(other, false);
     }
   }
@@ -131,10 +134,7 @@ pg::Query StatementFor(const Collector& collector, const Server& server,
     ReplaceAll(sql, "@extschema@", ExtensionSchema(collector, server));
   }
   ReplaceAll(sql, "@most_rows@", MostRows(collector));
-  sql = collector.limit.rows > 0
-            ? Limited(collector, sql)
-            : "SELECT * FROM (" + sql + "\n) AS rows LIMIT " +
-                  std::to_string(kMostRows + 1);
+  if (collector.limit.rows > 0) sql = Limited(collector, sql);
 
   pg::Query statement;
   const auto bind = [&](const std::string& name, const std::string& value) {

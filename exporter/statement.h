@@ -17,9 +17,6 @@ namespace meshhook {
 inline constexpr auto kRankColumn = "meshhook rank";  // from 1
 inline constexpr auto kRowsColumn = "meshhook rows";  // that it stands for
 
-// A collector that gives more rows than this fails: no page has room for them.
-inline constexpr int kMostRows = 250'000;
-
 // Throws pg::Error, with what to do, where the extension is missing.
 pg::Query StatementFor(const Collector& collector, const Server& server,
                        const std::string& excluded_schemas);

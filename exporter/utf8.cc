@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "exporter/utf8.h"
 
+#include <algorithm>
+
 namespace meshhook {
 
 size_t Utf8Length(std::string_view text) {
@@ -23,6 +25,21 @@ size_t Utf8Length(std::string_view text) {
     return 0;
   }
   return length;
+}
+
+std::string RepairedUtf8(std::string_view text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x80;
+      })) {
+    return std::string(text);
+  }
+  std::string repaired;
+  while (!text.empty()) {
+    const size_t length = Utf8Length(text);
+    repaired += length == 0 ? kReplacement : text.substr(0, length);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return repaired;
 }
 
 }  // namespace meshhook

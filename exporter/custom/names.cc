@@ -5,26 +5,20 @@
 
 #include "exporter/custom/rules.h"
 #include "exporter/self_metrics.h"
+#include "exporter/text_format.h"
 
 namespace meshhook {
 namespace {
 
-// The names of its samples.
-std::vector<std::string> SeriesOf(const std::string& name,
-                                  prometheus::MetricType type) {
-  if (type != prometheus::MetricType::Histogram) return {name};
-  return {name, name + "_bucket", name + "_count", name + "_sum"};
-}
-
-// The metric before this one, of another name, that has a sample of the same.
+// The metric before this one, of another name, that takes a name of the same.
 const Metric* RivalOf(const Collector& collector, size_t index) {
   const Metric& metric = collector.metrics[index];
-  const auto series = SeriesOf(metric.name, metric.type);
+  const auto names = NamesOf(metric.name, metric.type);
   for (size_t i = 0; i < index; ++i) {
     const Metric& other = collector.metrics[i];
     if (other.name == metric.name) continue;
-    for (const auto& name : SeriesOf(other.name, other.type)) {
-      if (std::find(series.begin(), series.end(), name) != series.end()) {
+    for (const auto& name : NamesOf(other.name, other.type)) {
+      if (std::find(names.begin(), names.end(), name) != names.end()) {
         return &other;
       }
     }
@@ -36,7 +30,7 @@ const Metric* RivalOf(const Collector& collector, size_t index) {
 
 Names::Names(const std::vector<Collector>& built_in) {
   for (const auto& metric : SelfMetrics()) {
-    for (const auto& series : SeriesOf(metric.name, metric.type)) {
+    for (const auto& series : NamesOf(metric.name, metric.type)) {
       series_.emplace(series, "the exporter itself");
     }
   }
@@ -50,7 +44,7 @@ void Names::Take(const Collector& collector, const std::string& where) {
   const auto owner = "collector " + collector.name + ", " + where;
   for (const auto& metric : collector.metrics) {
     if (!metric.name_column.empty()) beginnings_.emplace(metric.name, owner);
-    for (const auto& series : SeriesOf(metric.name, metric.type)) {
+    for (const auto& series : NamesOf(metric.name, metric.type)) {
       series_.emplace(series, owner);
     }
   }
@@ -66,7 +60,7 @@ std::string Names::OwnerOf(const Metric& metric) const {
                ? next->second
                : "";
   }
-  for (const auto& series : SeriesOf(metric.name, metric.type)) {
+  for (const auto& series : NamesOf(metric.name, metric.type)) {
     if (const auto taken = series_.find(series); taken != series_.end()) {
       return taken->second;
     }

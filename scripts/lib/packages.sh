@@ -23,15 +23,15 @@ package_list() {
       build)
         printf '%s\n' g++ cmake ninja-build pkg-config prometheus-cpp-dev \
           libpq-dev libcivetweb-dev libjsoncpp-dev libgtest-dev \
-          libyaml-cpp-dev libcli11-dev libspdlog-dev zlib1g-dev
+          libyaml-cpp-dev libcli11-dev libspdlog-dev libdeflate-dev zlib1g-dev
         ;;
       runtime)
         printf '%s\n' ca-certificates libpq5 libprometheus-cpp-core1.0 \
           libcivetweb1 libjsoncpp25 libyaml-cpp0.7 libspdlog1.10 libfmt9 \
-          zlib1g
+          libdeflate0
         ;;
       test) printf '%s\n' clang-format clang-tidy shellcheck python3 python3-yaml \
-        git postgresql-15-hypopg ;;
+        git pgbouncer postgresql-15-hypopg python3-prometheus-client ;;
       stack)
         package_list catcher
         printf '%s\n' postgresql postgresql-contrib prometheus \
@@ -39,8 +39,7 @@ package_list() {
           curl jq
         ;;
       catcher) printf '%s\n' python3 python3-aiosmtpd ;;
-      bench) printf '%s\n' postgresql postgresql-contrib \
-        prometheus-postgres-exporter ;;
+      bench) printf '%s\n' postgresql postgresql-contrib python3 ;;
       dashboards)
         if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
           printf '%s\n' nodejs npm
@@ -101,7 +100,7 @@ _packages_install() (
   services() {
     find /lib/systemd/system /etc/systemd/system -maxdepth 1 \
       -name '*.service' ! -name '*@.service' -printf '%f\n' 2>/dev/null |
-      grep -E '^(prometheus|postgresql)' | sort -u
+      grep -E '^(pgbouncer|postgresql|prometheus)' | sort -u
   }
 
   before=$(services) || before=

@@ -1,20 +1,29 @@
 # SPDX-License-Identifier: MIT
 """What the benches share: a throwaway cluster, sessions, exporters, tables.
 
-Needs build/release (meshhook-exporter) and PostgreSQL with pgbench.
+Needs build/release (meshhook-exporter; BENCH_EXPORTER names another build's)
+and PostgreSQL with pgbench.
 """
 
+import gzip
+import http.client
 import os
 import pathlib
+import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXPORTER = f"{ROOT}/build/release/meshhook-exporter"
+EXPORTER = os.environ.get("BENCH_EXPORTER",
+                          f"{ROOT}/build/release/meshhook-exporter")
+
+# So that nothing is left running when a bench is told to end.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
 
 def shell(command):
@@ -32,6 +41,26 @@ def free_port():
 def quantile(values, rank):
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * rank), len(ordered) - 1)]
+
+
+def cpu_ms(pid):
+    """What a process and its threads have used of a core, to the ns."""
+    return time.clock_gettime_ns(~pid << 3 | 2) / 1e6
+
+
+def memory_mb(pid):
+    """Resident memory, and what of it is this process' own: pages that n
+    processes share count 1/n."""
+    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return {name: int(re.search(rf"^{name}: +(\d+)", rollup, re.M)[1]) / 1e3
+            for name in ("Rss", "Pss")}
+
+
+def samples_of(page):
+    """The value of each series, by its name with labels."""
+    return {name: float(value) for name, value in
+            (line.rsplit(" ", 1) for line in page.splitlines()
+             if line and not line.startswith("#"))}
 
 
 def load_average():
@@ -57,6 +86,17 @@ def table(heads, rows):
                          for width, to_right in zip(wide, right)) + "|")
     for row in cells:
         print(line(row), flush=True)
+
+
+def bounds(held):
+    """Prints each figure beside the most it may be; fails where one is more."""
+    table(["bound", "is", "at most", ""],
+          [[name, float(value), float(most),
+            "met" if value <= most else "MISSED"]
+           for name, (value, most) in held.items()])
+    if missed := [name for name, (value, most) in held.items()
+                  if not value <= most]:
+        raise SystemExit(f"missed: {'; '.join(missed)}")
 
 
 class Session:
@@ -93,28 +133,41 @@ class Session:
 
     def cpu_ms(self):
         """What its server process has used of a core so far."""
-        spent = pathlib.Path(f"/proc/{self.pid}/schedstat").read_text()
-        return int(spent.split()[0]) / 1e6
+        return cpu_ms(self.pid)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def close(self):
         self.process.stdin.close()
         self.process.wait()
 
 
-class Exporter:
-    """A running meshhook-exporter; leave the block and it is stopped."""
+class Served:
+    """A running program with a page of metrics; leave the block and it ends."""
 
-    def __init__(self, cluster, *options):
+    # As Prometheus asks.
+    HEADERS = {
+        "Accept": "application/openmetrics-text;version=1.0.0,"
+                  "application/openmetrics-text;version=0.0.1;q=0.75,"
+                  "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        "Accept-Encoding": "gzip",
+        "X-Prometheus-Scrape-Timeout-Seconds": "10",
+    }
+
+    def __init__(self, command, **environment):
         self.port = free_port()
         self.process = subprocess.Popen(
-            [EXPORTER, f"--web.listen-address=127.0.0.1:{self.port}",
-             *options],
-            env={**os.environ,
-                 "DATABASE_URL": cluster.url("meshhook_exporter")},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [*command, f"--web.listen-address=127.0.0.1:{self.port}"],
+            env={**os.environ, **environment}, stdout=subprocess.DEVNULL,
+            stderr=(log := tempfile.TemporaryFile("w+")))
+        self.pid, self.log = self.process.pid, log
 
     def __enter__(self):
-        for _ in range(100):
+        for _ in range(200):
             try:
                 if "\npg_up 1" in self.page():
                     return self
@@ -122,16 +175,65 @@ class Exporter:
                 pass
             time.sleep(0.1)
         self.__exit__()
-        raise SystemExit("meshhook-exporter does not reach the database")
+        raise SystemExit(f"{self.process.args[0]} does not reach the database:"
+                         f" {self.complaints()}")
 
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait()
 
+    def complaints(self):
+        """What it logged that is no news."""
+        self.log.seek(0)
+        return "".join(line for line in self.log if "level=info" not in line)
+
+    def packed(self, timeout=60):
+        """The body as it is sent, and how long it took, in ms. A connection of
+        its own, as a scrape 15 s after the last has."""
+        began = time.perf_counter()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port,
+                                                timeout=timeout)
+        connection.request("GET", "/metrics", headers=self.HEADERS)
+        body = connection.getresponse().read()
+        connection.close()
+        return body, (time.perf_counter() - began) * 1e3
+
     def page(self):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics",
-                                    timeout=30) as response:
-            return response.read().decode()
+        body = self.packed()[0]
+        return (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+                ).decode()
+
+    def timed(self):
+        return self.packed()[1]
+
+    def settle(self):
+        """Waits until what is asked in the background is on the page too,
+        which is when the page grows no more."""
+        seen, until = [], time.monotonic() + 30
+        while len(seen) < 4 or max(seen[-4:]) > min(seen[-4:]) * 1.001:
+            seen.append(len(samples_of(self.page())))
+            if time.monotonic() > until:
+                raise SystemExit(f"the page does not settle: {seen}")
+            time.sleep(0.25)
+
+
+class Exporter(Served):
+    """Ours, of a cluster; `port` where its server is found elsewhere."""
+
+    def __init__(self, cluster, *options, role="meshhook_exporter", port=None):
+        super().__init__([EXPORTER, *options],
+                         DATABASE_URL=cluster.url(role, port))
+
+
+def only(collectors):
+    """Options that leave those on, and no other."""
+    text = subprocess.run([EXPORTER, "--help"], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+    known = set(re.findall(r"--no-collector\.([a-z_]+)", text))
+    if missing := set(collectors) - known:
+        raise SystemExit(f"no collector is called {missing}")
+    return ["--no-worker", *(f"--no-collector.{name}"
+                             for name in sorted(known - set(collectors)))]
 
 
 class Cluster:
@@ -166,8 +268,8 @@ class Cluster:
              f"pg_cluster_stop {self.path} immediate"], check=False)
         shutil.rmtree(self.directory)
 
-    def url(self, role="postgres"):
-        return f"postgresql://{role}@127.0.0.1:{self.port}/bench"
+    def url(self, role="postgres", port=None):
+        return f"postgresql://{role}@127.0.0.1:{port or self.port}/bench"
 
     def reaped_cpu_ms(self):
         """What the server processes that have ended used of a core in all."""
@@ -206,4 +308,18 @@ def seed_workflows(projects, workflows):
         FROM generate_series(1, {workflows}) AS i
         JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM projects)
             AS p ON p.n = 1 + i % {projects};
+    """
+
+
+def seed_runs(each):
+    """SQL for so many finished runs of each workflow, folded."""
+    return f"""
+        INSERT INTO workflow_runs
+            (project_id, workflow_id, status, started_at, finished_at)
+        SELECT project_id, id,
+               CASE WHEN random() < 0.02 THEN 'failed' ELSE 'succeeded' END,
+               now() - random() * interval '9 seconds', now()
+        FROM workflow_definitions, generate_series(1, {each});
+        SELECT metrics.fold(), metrics.fold_trends();
+        SELECT metrics.refresh_if_due();
     """

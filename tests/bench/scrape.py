@@ -2,197 +2,210 @@
 # SPDX-License-Identifier: MIT
 """What a scrape costs, beside postgres_exporter, on the same server in one run.
 
-    tests/bench/scrape.py [--workflows N] [--tables N] [--rounds N]
+    tests/bench/scrape.py [--tables N] [--rounds N] [--round-trips MS,MS...]
 
-Starts a throwaway cluster with N workflows (default 30, about 2,000 series)
-and N empty tables more, then both exporters, and scrapes them in turn, so that
-noise falls on both alike. Wall time is seen by the client; CPU, memory and
-series are what each says of itself; server time is what pg_stat_statements
-counted for its role. Needs build/release and the packages of the groups stack
-and bench (scripts/lib/packages.sh).
+A throwaway cluster, MeshHook's tables and N more (default 10), so that each
+shows about 2,000 series. Four exporters of it are scraped in turn, so that
+noise falls on all alike: ours with the collectors that postgres_exporter has,
+Debian 12's postgres_exporter, the newest that Debian has, and ours with all
+that is on by default (30 workflows). Then the same with the server at a
+distance. Each is asked as Prometheus asks, gzip included.
+
+Server CPU is what its backends' processes used: unlike the time that
+pg_stat_statements has of plans and execution, it holds parsing and logging in
+too, and a busy machine disturbs it little; the same holds for the exporter's
+CPU. Wall time is only worth something on a quiet machine. Needs build/release,
+PostgreSQL and deb.debian.org (or what an earlier run has got from there).
 """
 
 import argparse
-import gzip
-import os
-import pathlib
-import shutil
-import socket
+import contextlib
 import statistics
-import subprocess
-import tempfile
 import time
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SEED = """
-    INSERT INTO projects (owner, name)
-    SELECT gen_random_uuid(), 'Project ' || i FROM generate_series(1, 8) AS i;
-    INSERT INTO workflow_definitions
-        (project_id, slug, version, definition, name, status)
-    SELECT (SELECT id FROM projects ORDER BY name OFFSET i %% 8 LIMIT 1),
-           'w' || i, 1, '{}', 'Workflow ' || i, 'published'
-    FROM generate_series(1, %d) AS i;
-    INSERT INTO workflow_runs
-        (project_id, workflow_id, status, started_at, finished_at)
-    SELECT project_id, id,
-           CASE WHEN random() < 0.02 THEN 'failed' ELSE 'succeeded' END,
-           now() - random() * interval '9 seconds', now()
-    FROM workflow_definitions, generate_series(1, 20);
+import bench
+import delay
+import peers
+
+# What both know; the newest postgres_exporter has these on by default.
+SAME = """database locks replication replication_slots roles settings
+stat_activity stat_archiver stat_bgwriter stat_database
+stat_database_conflicts stat_progress_vacuum stat_replication stat_user_tables
+statio_user_tables wal""".split()
+ROLES = """
+    CREATE ROLE old LOGIN; CREATE ROLE newest LOGIN; CREATE ROLE ours LOGIN;
+    GRANT pg_monitor TO old, newest;
+    GRANT meshhook_exporter TO ours;
+    GRANT USAGE ON SCHEMA extensions TO old, newest;
 """
 
 
-def shell(command):
-    return subprocess.run(
-        ["bash", "-euc", f"source {ROOT}/scripts/lib/postgres.sh; {command}"],
-        check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+def seed(workflows, tables):
+    """SQL for workflows with 20 runs each, and tables beside MeshHook's."""
+    return bench.seed_workflows(8, workflows) + bench.seed_runs(20) + "".join(
+        f"CREATE TABLE t{i} (id int PRIMARY KEY);" for i in range(tables))
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def contenders(cluster):
+    """How to start each of the four at a port, and its role, by name."""
+    def theirs(command, role):
+        return lambda port=None: bench.Served(
+            command,
+            DATA_SOURCE_NAME=cluster.url(role, port) + "?sslmode=disable")
+
+    (old, old_version), (newest, newest_version) = peers.both()
+    return {
+        "ours": (lambda port=None: bench.Exporter(
+            cluster, *bench.only(SAME), role="ours", port=port), "ours"),
+        f"p_e {old_version}": (theirs(old, "old"), "old"),
+        f"p_e {newest_version}": (theirs(newest, "newest"), "newest"),
+        "ours, all": (lambda port=None: bench.Exporter(
+            cluster, "--no-worker", port=port), "meshhook_exporter"),
+    }
 
 
-class Exporter:
-    """A running exporter, and what its scrapes took."""
+class Server:
+    """What the backends of a role used, those that ended since included."""
 
-    def __init__(self, name, command, environment, role):
-        self.name, self.role, self.times = name, role, []
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            [*command, f"--web.listen-address=127.0.0.1:{self.port}"],
-            env={**os.environ, **environment}, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.session = cluster.session("supabase_admin")
 
-    def page(self):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/metrics",
-            headers={"Accept-Encoding": "gzip"})
-        with urllib.request.urlopen(request, timeout=30) as response:
-            body = response.read()
-            packed = response.headers.get("Content-Encoding") == "gzip"
-        return (gzip.decompress(body) if packed else body).decode()
+    def backends(self, role):
+        return {int(pid): bench.cpu_ms(int(pid)) for pid, in self.session.run(
+            "SELECT pid FROM pg_stat_activity "
+            f"WHERE usename = '{role}' AND pid <> pg_backend_pid()") if pid}
 
-    def wait(self):
-        for _ in range(100):
-            try:
-                if "\npg_up 1" in self.page():
-                    return
-            except OSError:
-                pass
-            time.sleep(0.1)
-        raise SystemExit(f"{self.name} does not reach the database")
+    def cpu_ms_of(self, role, work):
+        """Of that role's, as long as no other's backends end meanwhile."""
+        before, gone = self.backends(role), self.cluster.reaped_cpu_ms()
+        result = work()
+        time.sleep(0.01)  # until one that has ended is reaped
+        after = self.backends(role)
+        spent = sum(used - before.get(pid, 0) for pid, used in after.items())
+        ended = sum(used for pid, used in before.items() if pid not in after)
+        return result, spent + self.cluster.reaped_cpu_ms() - gone - ended
 
-    def scrape(self):
-        began = time.perf_counter()
-        self.page()
-        self.times.append(time.perf_counter() - began)
+    def statements(self, role):
+        """Plans and execution in ms, and statements, so far."""
+        return [float(cell) for cell in self.session.run(f"""
+            SELECT coalesce(sum(total_exec_time + total_plan_time), 0),
+                   coalesce(sum(calls), 0)
+            FROM extensions.pg_stat_statements
+            JOIN pg_roles ON oid = userid WHERE rolname = '{role}'""")[0]]
 
-    def of_itself(self):
-        lines = [line for line in self.page().splitlines()
-                 if line and not line.startswith("#")]
-        value = {name: float(rest) for name, _, rest in
-                 (line.rpartition(" ") for line in lines)}
-        return {"series": len(lines),
-                "cpu": value["process_cpu_seconds_total"],
-                "resident": value["process_resident_memory_bytes"]}
+    def at_interval(self, role, rounds):
+        """What is not asked with each scrape takes that many ms at a time."""
+        return self.session.value(f"""
+            SELECT coalesce(sum((total_exec_time + total_plan_time) / calls), 0)
+            FROM extensions.pg_stat_statements
+            JOIN pg_roles ON oid = userid
+            WHERE rolname = '{role}' AND calls < {rounds} / 2""")
 
 
-def measure(cluster, port, exporters, rounds):
-    def server(role):
-        row = shell(f"""pg_psql {cluster} bench --tuples-only --no-align \
-            --command="SELECT coalesce(sum(total_exec_time + total_plan_time),
-            0), coalesce(sum(calls), 0)
-            FROM extensions.pg_stat_statements JOIN pg_roles ON oid = userid
-            WHERE rolname = '{role}'" """)
-        return [float(cell) for cell in row.split("|")]
-
-    for exporter in exporters:
-        for _ in range(10):
-            exporter.page()
-    before = [(e.of_itself(), server(e.role)) for e in exporters]
+def costs(cluster, started, rounds):
+    """The figures of each contender."""
+    server = Server(cluster)
+    for served, _ in started.values():
+        served.settle()
+    walls, server_cpu, own_cpu = ({name: [] for name in started}
+                                  for _ in range(3))
+    before = {name: server.statements(role)
+              for name, (_, role) in started.items()}
     for _ in range(rounds):
-        for exporter in exporters:
-            exporter.scrape()
-    figures = []
-    for exporter, (itself, spent) in zip(exporters, before):
-        now, used = exporter.of_itself(), server(exporter.role)
-        times = sorted(exporter.times)
-        figures.append({
-            "series": now["series"],
-            "wall, median (ms)": statistics.median(times) * 1e3,
-            "wall, p99 (ms)": times[int(len(times) * 0.99)] * 1e3,
-            "exporter CPU a scrape (ms)":
-                (now["cpu"] - itself["cpu"]) / rounds * 1e3,
-            "exporter CPU a 1,000 series (ms)":
-                (now["cpu"] - itself["cpu"]) / rounds / now["series"] * 1e6,
-            "resident memory (MB)": now["resident"] / 1e6,
-            "server time a scrape (ms)": (used[0] - spent[0]) / rounds,
-            "statements a scrape": (used[1] - spent[1]) / rounds,
-        })
+        for name, (served, role) in started.items():
+            own = bench.cpu_ms(served.pid)
+            wall, spent = server.cpu_ms_of(role, served.timed)
+            own_cpu[name].append(bench.cpu_ms(served.pid) - own)
+            walls[name].append(wall)
+            server_cpu[name].append(spent)
+    figures = {}
+    for name, (served, role) in started.items():
+        spent, statements = ((now - then) / rounds for now, then in zip(
+            server.statements(role), before[name]))
+        memory = bench.memory_mb(served.pid)
+        figures[name] = {
+            "series": len(bench.samples_of(served.page())),
+            "exporter CPU (ms)": statistics.fmean(own_cpu[name]),
+            "wall, median (ms)": statistics.median(walls[name]),
+            "wall, p99 (ms)": bench.quantile(walls[name], 0.99),
+            "resident memory (MB)": memory["Rss"],
+            "its share of that, PSS (MB)": memory["Pss"],
+            # The kernel tells of ended backends in steps of 10 ms, so that
+            # only a sum over many rounds is right.
+            "server CPU (ms)": statistics.fmean(server_cpu[name]),
+            "server, plans and execution (ms)": spent,
+            "what has an interval, once (ms)":
+                server.at_interval(role, rounds),
+            "statements": statements,
+        }
     return figures
+
+
+def at_distances(cluster, specs, round_trips, rounds):
+    """Rows of median wall times, and what a scrape takes of the network."""
+    walls, network = {name: [] for name in specs}, {}
+    for distance in round_trips:
+        for name, (start, _) in specs.items():
+            with delay.Proxy(cluster.port, distance) as proxy, \
+                    start(proxy.port) as served:
+                times, network[name] = delay.wall_and_trips(proxy, served,
+                                                            rounds)
+            walls[name].append(statistics.median(times))
+    return walls, network
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--workflows", type=int, default=30)
-    parser.add_argument("--tables", type=int, default=0)
+    parser.add_argument("--tables", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--round-trips", default="0,5,20,80")
     options = parser.parse_args()
+    distances = [float(ms) for ms in options.round_trips.split(",")]
 
-    directory = tempfile.mkdtemp(prefix="meshhook-bench-", dir="/tmp")
-    cluster = f"{directory}/cluster"
-    os.chmod(directory, 0o711)  # the server's own user must pass through
-    ours = f"{ROOT}/build/release/meshhook-exporter"
-    exporters = []
-    try:
-        shell(f"pg_cluster_create {cluster} fast; "
-              f"pg_database_create {cluster} bench; "
-              f"pg_fixtures_load {cluster} bench")
-        port = shell(f"source {cluster}/postgres.env; echo $PGPORT")
-        at = f"127.0.0.1:{port}/bench"
-        subprocess.run([ours, "migrate"], check=True,
-                       stdout=subprocess.DEVNULL,
-                       env={**os.environ,
-                            "DATABASE_URL": f"postgresql://postgres@{at}"})
-        tables = "".join(f"CREATE TABLE t{i} (id int PRIMARY KEY);"
-                         for i in range(options.tables))
-        seed = pathlib.Path(directory, "seed.sql")
-        seed.write_text(
-            SEED % options.workflows + tables +
-            "SELECT metrics.fold(); SELECT metrics.refresh_if_due();"
-            "CREATE ROLE peer LOGIN; GRANT pg_monitor TO peer;"
-            "GRANT USAGE ON SCHEMA extensions TO peer;")
-        shell(f"pg_psql {cluster} bench --output=/dev/null --file={seed}")
-        exporters = [
-            Exporter("meshhook-exporter", [ours, "--no-worker"],
-                     {"DATABASE_URL": f"postgresql://meshhook_exporter@{at}"},
-                     "meshhook_exporter"),
-            Exporter("postgres_exporter", ["prometheus-postgres-exporter"],
-                     {"DATA_SOURCE_NAME":
-                      f"postgresql://peer@{at}?sslmode=disable"}, "peer")]
-        for exporter in exporters:
-            exporter.wait()
+    # A vacuum would end between two figures and count as a backend's.
+    with bench.Cluster(autovacuum="off",
+                       **{"pg_stat_statements.track_planning": "on"}
+                       ) as cluster:
+        cluster.migrate()
+        cluster.psql(seed(30, options.tables) + ROLES)
+        specs = contenders(cluster)
+        with contextlib.ExitStack() as stack:
+            started = {name: (stack.enter_context(start()), role)
+                       for name, (start, role) in specs.items()}
+            figures = costs(cluster, started, options.rounds)
         print(f"{options.rounds} scrapes of each, in turn; "
-              f"{options.workflows} workflows, {options.tables} more tables")
-        figures = measure(cluster, port, exporters, options.rounds)
-        print(f"| {'a scrape':34}| {exporters[0].name:>18} "
-              f"| {exporters[1].name:>18} | ratio |")
-        print(f"|{'-' * 35}|{'-' * 19}:|{'-' * 19}:|------:|")
-        for name in figures[0]:
-            a, b = figures[0][name], figures[1][name]
-            print(f"| {name:34}| {a:18,.2f} | {b:18,.2f} "
-                  f"| {a / b if b else float('nan'):5.2f} |")
-    finally:
-        for exporter in exporters:
-            exporter.process.kill()
-            exporter.process.wait()
-        subprocess.run(["bash", "-c",
-                        f"source {ROOT}/scripts/lib/postgres.sh; "
-                        f"pg_cluster_stop {cluster} immediate"], check=False)
-        shutil.rmtree(directory)
+              f"load {bench.load_average()}")
+        ours, old, newest, _ = figures.values()
+        bench.table(["a scrape", *figures, "ratio to the newer", "to the old"],
+                    [[row, *(each[row] for each in figures.values()),
+                      *(ours[row] / each[row] if each[row] else float("nan")
+                        for each in (newest, old))]
+                     for row in ours])
+        rounds = max(3, options.rounds // 20)
+        walls, network = at_distances(cluster, specs, distances, rounds)
+    print(f"\n{rounds} scrapes each; load {bench.load_average()}")
+    bench.table(["wall, median (ms)",
+                 *(f"{ms:g} ms to the server" for ms in distances),
+                 "round trips", "new connections", "most connections",
+                 "sent (KB)", "received (KB)"],
+                [[name, *walls[name], used["trips"], used["connections"],
+                  used["most_open"], used["sent"] / 1e3,
+                  used["received"] / 1e3]
+                 for name, used in network.items()])
+    bench.bounds({
+        "exporter CPU, ratio to the newer":
+            (ours["exporter CPU (ms)"] / newest["exporter CPU (ms)"], 0.25),
+        "wall, ratio to the newer":
+            (ours["wall, median (ms)"] / newest["wall, median (ms)"], 0.5),
+        "resident memory (MB)": (ours["resident memory (MB)"], 15),
+        "server CPU, ratio to the newer":
+            (ours["server CPU (ms)"] / newest["server CPU (ms)"], 1),
+        **({"wall at 20 ms to the server (ms)":
+            (walls["ours"][distances.index(20)], 60)}
+           if 20 in distances else {}),
+    })
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ TEST(Queues, AppearByThemselvesWhateverTheirKindAndName) {
                                    ('no table of this name', false, false);
       SELECT pgmq.send_batch('hasty', array_fill('{}'::jsonb, '{2}'));
       SELECT pgmq.send_batch('parted', array_fill('{}'::jsonb, '{5}')))");
-  const auto page = *scraper.Scrape(meshhook::pg::Clock::now() + 10s);
+  const auto page = scraper.Scrape(meshhook::pg::Clock::now() + 10s)->text();
   EXPECT_EQ(SampleSum(page, Messages(R"(a\"b'\n)", "visible")), 0);
   EXPECT_EQ(SampleSum(page, Messages("Hasty", "visible")), 2);
   EXPECT_EQ(SampleSum(page, Messages("parted", "visible")), 5);

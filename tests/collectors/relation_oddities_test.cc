@@ -40,7 +40,7 @@ std::vector<Collector> OfRelations() {
 
 std::string CollectAll(const meshhook::Conninfo& conninfo) {
   meshhook::Scraper scraper(conninfo, OfRelations(), nullptr);
-  return *scraper.Scrape(Clock::now() + 10s);
+  return scraper.Scrape(Clock::now() + 10s)->text();
 }
 
 // The page, having come well before a wait for a lock would have ended.

@@ -174,7 +174,8 @@ TEST(StatUserTables, LeavesExcludedSchemasOut) {
                               nullptr,
                               {.databases = {.excluded_schemas = {"left_*"}}});
     const auto page =
-        *scraper.Scrape(meshhook::pg::Clock::now() + std::chrono::seconds(10));
+        scraper.Scrape(meshhook::pg::Clock::now() + std::chrono::seconds(10))
+            ->text();
     EXPECT_EQ(page.find("left_out"), page.npos) << collector.name;
     EXPECT_NE(page.find("schemaname=\"public\""), page.npos) << collector.name;
   }

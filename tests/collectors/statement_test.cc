@@ -29,7 +29,7 @@ Collector Told(std::vector<std::pair<std::string, std::string>> settings) {
 std::string Page(const meshhook::Conninfo& conninfo,
                  std::vector<Collector> collectors) {
   meshhook::Scraper scraper(conninfo, std::move(collectors), nullptr);
-  const auto page = *scraper.Scrape(meshhook::pg::Clock::now() + 10s);
+  const auto page = scraper.Scrape(meshhook::pg::Clock::now() + 10s)->text();
   for (const auto& status : scraper.Status().collectors) {
     EXPECT_TRUE(status.success || status.silent) << status.reason;
   }

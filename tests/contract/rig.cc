@@ -36,7 +36,7 @@ std::string Page(const Server& server, meshhook::ScrapeStatus& status) {
   meshhook::Scraper scraper(conninfo, std::move(collectors), nullptr);
   const auto page = scraper.Scrape(Clock::now() + 20s);
   status = scraper.Status();
-  return *page;
+  return page->text();
 }
 
 void Require(bool done, const std::string& what) {

@@ -24,7 +24,7 @@ using test::Template;
 constexpr auto kRefused = "42501";
 constexpr auto kDone = "";
 
-// Migrations 0019 and 0020 in full.
+// Migrations 0019 to 0021 in full.
 constexpr auto kRightsOfTenants =
     R"(EXECUTE ON my_execution_times(workflow_id uuid, start_date timestamp with time zone, end_date timestamp with time zone)
 EXECUTE ON my_overview()
@@ -49,6 +49,7 @@ EXECUTE ON queue_settings()
 EXECUTE ON queues(most integer)
 EXECUTE ON record_task(task text, started_at timestamp with time zone, rows bigint, sqlstate text)
 EXECUTE ON refresh_if_due(max_duty double precision, max_staleness interval)
+EXECUTE ON slow_runs(newest integer)
 SELECT ON active_runs
 SELECT ON backfill_state
 SELECT ON fold_state

@@ -7,13 +7,13 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <set>
 #include <thread>
 
 #include "exporter/errors.h"
 #include "exporter/migrations.h"
 #include "tests/support/database.h"
+#include "tests/support/pattern.h"
 #include "tests/support/process.h"
 #include "tests/support/runs.h"
 
@@ -51,9 +51,8 @@ std::string Complaint(const meshhook::Conninfo& conninfo) {
 // The schema as SQL, without the time of installation, at which the partial
 // index for the backfill begins.
 std::string Dump(const Database& db) {
-  return std::regex_replace(test::SchemaDump(db.Url()),
-                            std::regex("created_at < '[^']*'"),
-                            "created_at < 'then'");
+  return test::Replaced(test::SchemaDump(db.Url()), "created_at < '[^']*'",
+                        "created_at < 'then'");
 }
 
 TEST(Migrate, NeedsNoSuperuser) {
@@ -236,8 +235,7 @@ TEST(Migrate, TellsAnAdministratorWhatItMayNotDo) {
   auto migrations = EmbeddedMigrations();
   migrations.resize(1);
   auto& sql = migrations[0].sql;
-  sql = std::regex_replace(sql, std::regex("meshhook_api"),
-                           "role_of_" + db.name());
+  sql = test::Replaced(sql, "meshhook_api", "role_of_" + db.name());
   std::string said;
   try {
     meshhook::Migrate(db.Conninfo(owner), migrations, 0s,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From release 0.1 (migrations 1 to 8) to this one: no number is lost, none is
-// counted twice, and what the release did not count yet is caught up with.
+// From each release to this one: no number is lost, none is counted twice, and
+// what the release did not count yet is caught up with.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -18,7 +18,10 @@ using namespace std::chrono_literals;
 using test::Database;
 using test::Template;
 
-constexpr size_t kReleased = 8;
+// The last migration of each release. What the first of them did not count is
+// more than what any later one did not.
+constexpr size_t kFirst = 8;
+constexpr size_t kLatest = 20;
 
 // The released files, which must stay as they are: a database that has applied
 // one refuses another. Put what you want to change into a new migration.
@@ -30,7 +33,19 @@ constexpr auto kChecksums =
 0005_reads.sql 7f34e10b5be60e94b6e3ff1790489420e9e714b76dfa65c852323cb383c1968d
 0006_backfill.sql 61fa7c675cc0186d7aadcbaa315997b76a5bbf3afad972389621db39c73e2d42
 0007_capture.sql 79c529164d9373993d9f9461928ddae3401217f31829ba5c444f9be5c0000363
-0008_privileges.sql 5b22f07e7cd46b96c0374d350a21a44f6ebe92db23968e3463ac984a30b102f9)";
+0008_privileges.sql 5b22f07e7cd46b96c0374d350a21a44f6ebe92db23968e3463ac984a30b102f9
+0009_fact_stream.sql aa8d108b5d428815a970c63ed4ada4ca1cb4462aa4ac61d1250065346732baa6
+0010_fold.sql 2e6d32478038e86ed67f13a5f9a4cd15254fefcc900f066ee4594a8a46e8be7c
+0011_trends.sql 003a9e77c7a84ba89644c3e6cdcda46fbc702b94fdd1a3357b0af2966c305227
+0012_steps.sql 4913c8c367adc09b4fe5d44749efbe361c3aee0c171796425747d90e501e5a19
+0013_fold_steps.sql 390c81d882c1b61230397998e7f853657a907b65783ab64247487f43e355e79f
+0014_views.sql 086fd881a023ceaaf0712d4a5fa3efb6c588fbd6262fc6ce0e094423caac4c0b
+0015_retention.sql a4abeb4d5d629369520a95dc630d61263599ad66698b4fb9a732a66093313c2d
+0016_exactness.sql 21126a2f8af43169bb569d5906d41c89ec150e2ab773f85f483d974eb1504d63
+0017_replays.sql 44b9c19db8c9197cc75cc290ad35cd7ae992e15b01eacac1028ef756b45cc2a2
+0018_tenants.sql c9f5b7573a2cdb390805f55079ecc813737d6f0cbc5b77bb6e962915b050e1ff
+0019_access.sql cecce8afb3d5ecf3ac88b8d666fe7c514b958cb280ed011ee6682817d4a25456
+0020_queues.sql d332d45e415937841dce879d16550d0fa3b410296f04b468fcd46c0b9b0dc40a)";
 
 // A run of each workflow that begins 20 minutes ago, and its events but for the
 // last ones: a step that succeeds, and one that does so at the second attempt.
@@ -104,11 +119,11 @@ constexpr auto kSteps = R"(
 
 class Upgrade : public testing::Test {
  protected:
-  Upgrade() {
+  explicit Upgrade(size_t release = kFirst) {
     db_.Exec(test::kWorkflows);
     for (int i = 0; i < 8; ++i) Runs();  // 40 from before
     auto released = meshhook::EmbeddedMigrations();
-    released.resize(kReleased);
+    released.resize(release);
     Install(released);
   }
 
@@ -165,15 +180,24 @@ class Upgrade : public testing::Test {
   Database db_{Template::kFixture};
 };
 
+class EachRelease : public Upgrade, public testing::WithParamInterface<size_t> {
+ protected:
+  EachRelease() : Upgrade(GetParam()) {}
+};
+
+INSTANTIATE_TEST_SUITE_P(Upgrade, EachRelease,
+                         testing::Values(kFirst, kLatest));
+
 TEST(ReleasedMigrations, AreNeverEdited) {
   Database db;
   EXPECT_EQ(db.Exec("SELECT string_agg(name || ' ' || checksum, E'\\n' "
                     "ORDER BY version) FROM metrics.schema_migrations "
-                    "WHERE version <= 8"),
+                    "WHERE version <= " +
+                    std::to_string(kLatest)),
             kChecksums);
 }
 
-TEST_F(Upgrade, KeepsEveryNumberAndEveryFact) {
+TEST_P(EachRelease, KeepsEveryNumberAndEveryFact) {
   Live();
   const auto totals = db_.Exec(kTotals);
   const auto facts = db_.Exec(kFacts);
@@ -186,7 +210,7 @@ TEST_F(Upgrade, KeepsEveryNumberAndEveryFact) {
   EXPECT_EQ(db_.Exec("SELECT metrics.pending_facts()"), pending);
 }
 
-TEST_F(Upgrade, FoldsExactlyOnceWhatWasNotFolded) {
+TEST_P(EachRelease, FoldsExactlyOnceWhatWasNotFolded) {
   Live();
   Upgrading();
   EXPECT_EQ(db_.Exec("SELECT metrics.fold()"), "17");
@@ -195,7 +219,7 @@ TEST_F(Upgrade, FoldsExactlyOnceWhatWasNotFolded) {
   ExpectAllCounted("47");
 }
 
-TEST_F(Upgrade, GoesOnWithTheBackfillAndCatchesUpWithSteps) {
+TEST_P(EachRelease, GoesOnWithTheBackfillAndCatchesUpWithSteps) {
   Live();
   Upgrading();
   CatchUp();
@@ -255,7 +279,7 @@ TEST_F(Upgrade, MayBeBrokenOffAfterAnyFileAndTheExporterGoesOn) {
   Live();
   auto exporter = db_.Connect(test::kExporter);
   const auto& all = meshhook::EmbeddedMigrations();
-  for (auto next = kReleased + 1; next <= all.size(); ++next) {
+  for (auto next = kFirst + 1; next <= all.size(); ++next) {
     Install({all.begin(), all.begin() + static_cast<long>(next)});
     Runs();
     for (const auto* statement :
@@ -272,7 +296,7 @@ TEST_F(Upgrade, MayBeBrokenOffAfterAnyFileAndTheExporterGoesOn) {
         << all[next - 1].name;
   }
   CatchUp();
-  ExpectAllCounted(std::to_string(47 + 5 * (all.size() - kReleased)));
+  ExpectAllCounted(std::to_string(47 + 5 * (all.size() - kFirst)));
   EXPECT_EQ(db_.Exec("SELECT count(*) FROM metrics.refresh_log "
                      "WHERE sqlstate IS NOT NULL"),
             "0");

@@ -29,8 +29,9 @@ class Collecting {
       : Collecting(db.Conninfo(kExporter), collector) {}
 
   std::string Page() {
-    return *scraper_.Scrape(meshhook::pg::Clock::now() +
-                            std::chrono::seconds(10));
+    return scraper_
+        .Scrape(meshhook::pg::Clock::now() + std::chrono::seconds(10))
+        ->text();
   }
   double Sum(const std::string& prefix) { return SampleSum(Page(), prefix); }
   // Whether that comes to be in time.

@@ -75,6 +75,8 @@ std::string ClusterAddress() {
   return "127.0.0.1:" + PortOf(ClusterDirectory());
 }
 
+int ClusterPort() { return std::stoi(PortOf(ClusterDirectory())); }
+
 Conninfo ConninfoOf(const std::string& url) {
   return Conninfo::FromEnvironment(
       [&url](const std::string& name) -> std::optional<std::string> {

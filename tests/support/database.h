@@ -63,6 +63,7 @@ std::string SchemaDump(const std::string& url);
 
 // The host:port of the shared cluster.
 std::string ClusterAddress();
+int ClusterPort();
 
 // The port of the cluster that scripts/lib/postgres.sh made there.
 std::string PortOf(const std::string& directory);

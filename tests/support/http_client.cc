@@ -24,8 +24,12 @@ namespace {
 
 }  // namespace
 
-HttpConnection::HttpConnection(int port)
+HttpConnection::HttpConnection(int port, int receive_buffer)
     : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  if (receive_buffer > 0) {
+    setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
+               sizeof receive_buffer);
+  }
   const timeval patience{30, 0};
   setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   sockaddr_in address{};
@@ -48,6 +52,15 @@ void HttpConnection::Send(const std::string& bytes) const {
       static_cast<ssize_t>(bytes.size())) {
     Fail("send");
   }
+}
+
+void HttpConnection::SendEnd() const { shutdown(socket_, SHUT_WR); }
+
+std::string HttpConnection::ReadSome() const {
+  std::array<char, 4096> chunk;
+  const ssize_t count = recv(socket_, chunk.data(), chunk.size(), 0);
+  if (count < 0 && errno != ECONNRESET) Fail("recv");
+  return {chunk.data(), static_cast<size_t>(std::max<ssize_t>(count, 0))};
 }
 
 std::string HttpConnection::ReadToEnd() const {

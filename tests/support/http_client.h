@@ -17,13 +17,18 @@ struct HttpResponse {
 // One connection to 127.0.0.1.
 class HttpConnection {
  public:
-  // Throws std::system_error when nothing listens there.
-  explicit HttpConnection(int port);
+  // Throws std::system_error when nothing listens there. The system takes in
+  // that many bytes that nobody has read, more or less; 0: as it likes.
+  explicit HttpConnection(int port, int receive_buffer = 0);
   ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
   void Send(const std::string& bytes) const;
+  // Says that nothing more comes from here, and can still read.
+  void SendEnd() const;
+  // The first bytes, as many as have come. Throws as ReadToEnd() does.
+  std::string ReadSome() const;
   // All until the server closes the connection. Throws std::system_error when
   // it does not within half a minute.
   std::string ReadToEnd() const;

@@ -37,8 +37,8 @@ inline Scrape ScrapeOf(const Database& db,
   meshhook::Scraper scraper(db.Conninfo(kExporter), std::move(collectors),
                             nullptr);
   const auto page =
-      *scraper.Scrape(meshhook::pg::Clock::now() + std::chrono::seconds(10));
-  return {page, scraper.Status()};
+      scraper.Scrape(meshhook::pg::Clock::now() + std::chrono::seconds(10));
+  return {page->text(), scraper.Status()};
 }
 
 }  // namespace test

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -17,6 +19,30 @@ TEST(Backoff, WaitsLongerAfterEachFailureUpToItsMost) {
     EXPECT_TRUE(backoff.Waiting(now + most / 2 - 1ms));
     EXPECT_FALSE(backoff.Waiting(now + most));
   }
+}
+
+// As when a server that fifty exporters watch goes and comes back.
+TEST(Backoff, IsNeverInStepWithOthers) {
+  constexpr int kExporters = 50;
+  const auto now = Backoff::Clock::now();
+  std::vector<std::chrono::milliseconds> retries;
+  for (int i = 0; i < kExporters; ++i) {
+    Backoff backoff(8s);
+    for (int failure = 0; failure < 6; ++failure) backoff.Failed(now);
+    retries.push_back(std::chrono::duration_cast<std::chrono::milliseconds>(
+        backoff.retry_at() - now));
+  }
+  // A second of the four that they are spread over has a quarter of them, and
+  // never nearly all.
+  for (const auto first : retries) {
+    EXPECT_LT(std::count_if(
+                  retries.begin(), retries.end(),
+                  [&](auto one) { return first <= one && one < first + 1s; }),
+              kExporters * 3 / 5);
+  }
+  const auto [soonest, latest] =
+      std::minmax_element(retries.begin(), retries.end());
+  EXPECT_GT(*latest - *soonest, 2s);
 }
 
 TEST(Backoff, StartsOverAfterASuccess) {

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <regex>
 #include <set>
 
 #include "collectors/all.h"
 #include "exporter/self_metrics.h"
+#include "tests/support/pattern.h"
 
 namespace {
 
@@ -29,7 +29,7 @@ TEST(Catalogue, NamesEachCollectorOnce) {
   std::set<std::string> names;
   for (const auto& collector : All()) {
     EXPECT_TRUE(names.insert(collector.name).second) << collector.name;
-    EXPECT_TRUE(std::regex_match(collector.name, std::regex("[a-z][a-z_]*")))
+    EXPECT_TRUE(test::Matches(collector.name, "[a-z][a-z_]*"))
         << collector.name;
     EXPECT_FALSE(collector.summary.empty()) << collector.name;
     EXPECT_FALSE(collector.metrics.empty()) << collector.name;
@@ -70,21 +70,21 @@ TEST(Catalogue, SaysTheSameOfAMetricInAllItsParts) {
 }
 
 TEST(Catalogue, HasValidNamesAndLabels) {
-  const std::regex name("(meshhook|pg)_[a-z0-9_]*[a-z0-9]");
-  const std::regex label("[a-z][a-z0-9_]*");
+  constexpr auto kName = "(meshhook|pg)_[a-z0-9_]*[a-z0-9]";
+  constexpr auto kLabel = "[a-z][a-z0-9_]*";
   for (const auto& collector : All()) {
     std::set<std::string> columns;
     for (const auto& column : collector.labels) {
-      EXPECT_TRUE(std::regex_match(column, label)) << column;
+      EXPECT_TRUE(test::Matches(column, kLabel)) << column;
       EXPECT_NE(column, "le") << collector.name;
       EXPECT_TRUE(columns.insert(column).second) << column;
     }
     for (const auto& metric : collector.metrics) {
-      EXPECT_TRUE(std::regex_match(
-          metric.name + (metric.name_column.empty() ? "" : "x"), name))
+      EXPECT_TRUE(test::Matches(
+          metric.name + (metric.name_column.empty() ? "" : "x"), kName))
           << metric.name;
       for (const auto& fixed : metric.labels) {
-        EXPECT_TRUE(std::regex_match(fixed.name, label)) << metric.name;
+        EXPECT_TRUE(test::Matches(fixed.name, kLabel)) << metric.name;
         EXPECT_FALSE(columns.contains(fixed.name)) << metric.name;
         EXPECT_EQ(fixed.name == "quantile", metric.type == MetricType::Summary)
             << metric.name;

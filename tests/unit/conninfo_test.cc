@@ -221,6 +221,33 @@ TEST(Conninfo, RedactsEveryPasswordEverywhere) {
   EXPECT_EQ(conninfo.Redact("nothing to hide"), "nothing to hide");
 }
 
+TEST(Conninfo, ReadsItsFilesAgainWhenTold) {
+  const SecretFile file("hunter");
+  const auto conninfo =
+      From({{"DATABASE_URL", "user=u"}, {"PGPASSWORD_FILE", file.path()}});
+  const auto copy = conninfo.ForDatabase("other");
+  const auto used = conninfo.parameters();
+  EXPECT_EQ(conninfo.Renewed(used), std::nullopt);
+  std::ofstream(file.path()) << "hunter2";
+  const auto renewed = conninfo.Renewed(used);
+  ASSERT_TRUE(renewed);
+  EXPECT_EQ(*renewed, conninfo.parameters());
+  EXPECT_EQ(Parameter(copy, "password"), "hunter2");
+  EXPECT_EQ(Parameter(copy, "dbname"), "other");
+  // One that another thread has read is new to whoever used the old.
+  EXPECT_EQ(conninfo.Renewed(used), conninfo.parameters());
+  // Of two that begin alike nothing is left over.
+  EXPECT_EQ(copy.Redact("hunter, hunter2"), "***, ***");
+}
+
+TEST(Conninfo, KeepsWhatItHasWhereAFileIsGone) {
+  const SecretFile file("hunter2");
+  const auto conninfo = From({{"PGPASSWORD_FILE", file.path()}});
+  std::filesystem::remove(file.path());
+  EXPECT_THROW(conninfo.Renewed(conninfo.parameters()), UsageError);
+  EXPECT_EQ(Parameter(conninfo, "password"), "hunter2");
+}
+
 TEST(Conninfo, RedactsPasswordsThatAreLikeTheRedaction) {
   EXPECT_EQ(From({{"DATABASE_URL", "password=*"}}).Redact("a * b"), "a *** b");
   EXPECT_EQ(From({{"DATABASE_URL", "password=''"}}).Redact("as it is"),

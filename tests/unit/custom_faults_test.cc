@@ -208,6 +208,10 @@ const std::vector<Mistake> kMetrics{
                 "  - {name: app_v_sum, type: gauge, help: A., column: v}"),
      ":7: collector \"a\", metric \"app_v_sum\": this name has metric "
      "\"app_v\"; to mend it: choose another name\n"},
+    {WithMetric("{name: app_v_total, type: counter, help: A., column: v}\n"
+                "  - {name: app_v, type: gauge, help: A., column: v}"),
+     ":7: collector \"a\", metric \"app_v\": this name has metric "
+     "\"app_v_total\"; to mend it: choose another name\n"},
     {WithMetric("{name: app-v, type: gauge, help: A., column: v}"),
      ":6: collector \"a\", metric \"app-v\": name \"app-v\" is not made of "
      "letters, digits and _, no digit first; to mend it: write name: app_v\n"},

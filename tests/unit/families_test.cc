@@ -20,8 +20,8 @@ using test::Row;
 using test::Rows;
 
 // Of all rows.
-std::vector<prometheus::MetricFamily> ToFamilies(const Collector& collector,
-                                                 const Result& rows) {
+std::vector<meshhook::Family> ToFamilies(const Collector& collector,
+                                         const Result& rows) {
   auto families = meshhook::ToFamilies(collector, rows, meshhook::All(rows));
   meshhook::RefuseDuplicates(families);
   return families;
@@ -235,6 +235,16 @@ TEST_F(Histogram, IsRefusedWhereACountIsNone) {
   }
 }
 
+TEST_F(Histogram, IsRefusedWhereItIsNone) {
+  EXPECT_EQ(Complaint(collector_, OneRow({"{3,1,4}", "{1,2}", "0"})),
+            "a histogram's counts are not cumulative");
+  for (const char* bounds : {"{2,1}", "{1,1}", "{NaN,1}", "{1,Infinity}"}) {
+    EXPECT_EQ(Complaint(collector_, OneRow({"{1,3,4}", bounds, "0"})),
+              "a histogram's bounds do not rise, or are not finite")
+        << bounds;
+  }
+}
+
 TEST_F(Histogram, CountsAsASeriesABucketAndTwo) {
   EXPECT_EQ(meshhook::SeriesIn(ToFamilies(
                 collector_, OneRow({"{1,3,4}", "{0.1,30}", "12.5"}))),
@@ -255,6 +265,120 @@ TEST(Merge, MakesOneFamilyOfWhatSeveralDatabasesHave) {
   EXPECT_EQ(families[0].metric[1].label[0].value, "b");
   meshhook::Merge(in("b"), families);
   EXPECT_THROW(meshhook::RefuseDuplicates(families), Error);
+}
+
+TEST(Merge, RefusesAMetricOfTwoTypes) {
+  auto counter = Gauge();
+  counter.type = MetricType::Counter;
+  const auto rows = Rows({"l", "v"}, {{"a", "1"}});
+  auto families = ToFamilies(Of({Gauge()}), rows);
+  EXPECT_THROW(meshhook::Merge(ToFamilies(Of({counter}), rows), families),
+               Error);
+}
+
+TEST(ToFamilies, RefusesAMetricOfTwoTypes) {
+  auto named = Gauge();
+  named.name = "";
+  named.type = MetricType::Counter;
+  named.name_column = "n";
+  EXPECT_EQ(
+      Complaint(Of({Gauge(), named}), Rows({"l", "n", "v"}, {{"a", "g", "1"}})),
+      "metric g has two types");
+}
+
+TEST(ToFamilies, RepairsLabelsBeforeItComparesThem) {
+  const auto rows = Rows({"l", "v"}, {{"a\xFF", "1"}});
+  EXPECT_EQ(ToFamilies(Of({Gauge()}), rows)[0].metric[0].label[0].value,
+            "a\xEF\xBF\xBD");
+  EXPECT_EQ(Complaint(Of({Gauge()}),
+                      Rows({"l", "v"}, {{"a\xFF", "1"}, {"a\xFE", "2"}})),
+            "two rows make the same series of g");
+}
+
+// Of a gauge, whose type does not matter here.
+Metric Detailed() {
+  auto metric = Gauge();
+  metric.created_column = "created";
+  metric.exemplars = {.label = "run_id",
+                      .label_column = "ids",
+                      .value_column = "values",
+                      .time_column = "times"};
+  return metric;
+}
+
+std::vector<meshhook::Family> WithDetails(const Row& details) {
+  Row row{"a", "1"};
+  row.insert(row.end(), details.begin(), details.end());
+  return ToFamilies(
+      Of({Detailed()}),
+      Rows({"l", "v", "created", "ids", "values", "times"}, {row}));
+}
+
+TEST(Details, ComeFromTheirColumns) {
+  const auto families = WithDetails({"1.5", "{x,y}", "{2,3}", "{4,5}"});
+  ASSERT_EQ(families[0].details.size(), 1u);
+  const auto& detail = families[0].details[0];
+  EXPECT_EQ(detail.created, 1.5);
+  ASSERT_EQ(detail.exemplars.size(), 2u);
+  EXPECT_EQ(detail.exemplars[1].label, "run_id");
+  EXPECT_EQ(detail.exemplars[1].label_value, "y");
+  EXPECT_EQ(detail.exemplars[1].value, 3);
+  EXPECT_EQ(detail.exemplars[1].time, 5);
+  EXPECT_EQ(meshhook::SeriesIn(families), 2u);
+}
+
+TEST(Details, AreNoneWhereTheColumnsAreNull) {
+  const auto families = WithDetails({std::nullopt, std::nullopt, "{1}", "{1}"});
+  EXPECT_EQ(families[0].details.at(0).created, std::nullopt);
+  EXPECT_TRUE(families[0].details.at(0).exemplars.empty());
+  EXPECT_TRUE(
+      WithDetails({"1", "{}", "{}", "{}"})[0].details.at(0).exemplars.empty());
+}
+
+TEST(Details, AreRefusedWhereTheyMakeNoSense) {
+  const auto complaint = [](const Row& details) {
+    try {
+      WithDetails(details);
+      return std::string();
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+  };
+  EXPECT_EQ(complaint({"x", "{}", "{}", "{}"}), "not a number: \"x\"");
+  EXPECT_EQ(complaint({"1", "{x}", "{1,2}", "{1}"}),
+            "the arrays of exemplars differ in length");
+  EXPECT_EQ(complaint({"1", "{x}", "{1}", "{}"}),
+            "the arrays of exemplars differ in length");
+  EXPECT_EQ(complaint({"1", "{" + std::string(122, 'x') + "}", "{1}", "{1}"}),
+            "");
+  EXPECT_EQ(complaint({"1", "{" + std::string(123, 'x') + "}", "{1}", "{1}"}),
+            "an exemplar's label is too long");
+  EXPECT_EQ(Complaint(Of({Detailed()}), Rows({"l", "v"}, {})),
+            "the query has no column \"created\"");
+}
+
+TEST(Details, StayWithTheirSamples) {
+  // The first metric of the family has none, the second has.
+  auto detailed = Detailed();
+  detailed.labels = {{"part", "second"}};
+  const auto families =
+      ToFamilies(Of({Gauge(), detailed}, {}),
+                 Rows({"v", "created", "ids", "values", "times"},
+                      {{"1", "7", "{}", "{}", "{}"}}));
+  ASSERT_EQ(families[0].details.size(), 2u);
+  EXPECT_EQ(families[0].details[0].created, std::nullopt);
+  EXPECT_EQ(families[0].details[1].created, 7);
+}
+
+TEST(Cut, TakesSamplesWithTheirDetails) {
+  auto families = WithDetails({"1", "{}", "{}", "{}"});
+  meshhook::Merge(WithDetails({"2", "{}", "{}", "{}"}), families);
+  ASSERT_EQ(meshhook::SeriesIn(families), 4u);
+  EXPECT_EQ(families[0].details.at(1).created, 2);
+  EXPECT_EQ(meshhook::Cut(families, 4), 0u);
+  EXPECT_EQ(meshhook::Cut(families, 2), 2u);
+  EXPECT_EQ(families[0].metric.size(), 1u);
+  EXPECT_EQ(families[0].details.size(), 1u);
 }
 
 }  // namespace

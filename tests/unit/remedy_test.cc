@@ -35,6 +35,22 @@ TEST(Remedy, IsForWhatFailsMostOften) {
         std::pair("FATAL:  no pg_hba.conf entry for host \"h\", user \"u\", "
                   "database \"d\", no encryption",
                   "pg_hba.conf"),
+        std::pair("FATAL:  pg_hba.conf rejects connection for host \"h\", user "
+                  "\"u\", database \"d\", no encryption",
+                  "pg_hba.conf"),
+        std::pair("SSL error: certificate verify failed", "sslrootcert"),
+        std::pair("root certificate file \"x\" does not exist", "sslrootcert"),
+        std::pair("server certificate for \"x\" does not match host name "
+                  "\"y\"",
+                  "the name that the certificate has"),
+        std::pair("invalid sslmode value: \"x\"", "verify-full"),
+        std::pair("channel binding required, but SSL not in use",
+                  "sslmode=require"),
+        std::pair("invalid target_session_attrs value: \"x\"",
+                  "prefer-standby"),
+        std::pair("could not match 2 port numbers to 3 hosts", "one for each"),
+        std::pair("session is read-only", "promote a standby"),
+        std::pair("server is in hot standby mode", "target_session_attrs"),
         std::pair("no answer within the time allowed", "firewall")}) {
     const auto remedy = Remedy(message);
     EXPECT_NE(remedy.find(part), remedy.npos) << message << ": " << remedy;
@@ -67,6 +83,8 @@ TEST(Remedy, GoesByTheSqlstateElse) {
             std::string::npos);
   EXPECT_NE(Remedy("canceling statement due to statement timeout", "57014")
                 .find("--scrape.timeout"),
+            std::string::npos);
+  EXPECT_NE(Remedy("the database system is starting up", "57P03").find("wait"),
             std::string::npos);
   EXPECT_NE(Remedy("lock timeout", "55P03").find("lock"), std::string::npos);
 }
