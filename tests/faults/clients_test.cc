@@ -131,6 +131,7 @@ TEST_F(ClientFaults, ManyWhoHangUpAtOnceLeaveNothingOpen) {
 
 TEST_F(ClientFaults, OnesWhoHangUpInTheMiddleOfAnAnswerHurtNobody) {
   Watched exporter(url_, {kOne, kLong});
+  EXPECT_EQ(SampleSum(exporter.Page(), "app_long"), 10000);
   for (int i = 0; i < 5; ++i) {
     auto clients = Asking(exporter, 3, 2s);
     for (const auto& client : clients) {
@@ -143,6 +144,7 @@ TEST_F(ClientFaults, OnesWhoHangUpInTheMiddleOfAnAnswerHurtNobody) {
 
 TEST_F(ClientFaults, OnesWhoNeverReadHoldNobodyUp) {
   Watched exporter(url_, {kOne, kLong});
+  EXPECT_EQ(SampleSum(exporter.Page(), "app_long"), 10000);
   const auto idle = Asking(exporter, 20, 2s);
   ExpectGood(exporter);
   ExpectGood(exporter);
