@@ -91,8 +91,8 @@ def without_a_pause(cluster, script, options):
           f"{rate:,.0f} transactions a second; load {bench.load_average()}")
     bench.table(
         ["scrapes", "failed", "median (ms)", "p99 (ms)", "slowest (ms)",
-         "resident, first quarter (MB)", "last quarter (MB)", "most (MB)",
-         "sessions", "collections"],
+         "MB, first quarter", "MB, last quarter", "most MB", "sessions",
+         "collections"],
         [[len(scrapers.times), len(scrapers.failures),
           statistics.median(scrapers.times),
           bench.quantile(scrapers.times, 0.99), max(scrapers.times),
