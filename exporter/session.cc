@@ -15,8 +15,8 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kLearnInterval{60};
 // A collector with a long interval is asked again sooner after it failed.
 constexpr std::chrono::seconds kFailureInterval{60};
-constexpr std::chrono::seconds kUnansweredInterval{10};
-constexpr milliseconds kMostBackoff{10000};
+constexpr std::chrono::seconds kOutageInterval{5};
+constexpr milliseconds kMostBackoff{5000};
 
 constexpr auto kVersionQuery =
     "SELECT current_setting('server_version_num'), version(), "
@@ -33,6 +33,14 @@ pg::Guard GuardFor(pg::Deadline deadline) {
   return {.statement_timeout = std::max(left / 2, milliseconds(50)),
           .lock_timeout =
               std::clamp(left / 10, milliseconds(20), milliseconds(100))};
+}
+
+// Whether it is the connection's or the server's and none of the collector's
+// own: there is no answer, or the server is going down, coming up or full.
+bool IsOutage(const pg::Error& error) {
+  const std::string_view sqlstate = error.sqlstate();
+  return sqlstate.empty() || sqlstate.starts_with("08") ||
+         sqlstate.starts_with("53") || sqlstate.starts_with("57P");
 }
 
 // Whether it took time that others need: it was cancelled, or gave more than
@@ -220,9 +228,8 @@ milliseconds Session::IntervalOf(const Asked& asked,
   const auto interval =
       std::max<milliseconds>(options_.interval, asked.collector->interval);
   if (error == nullptr) return interval;
-  return std::min<milliseconds>(interval, error->sqlstate().empty()
-                                              ? kUnansweredInterval
-                                              : kFailureInterval);
+  return std::min<milliseconds>(
+      interval, IsOutage(*error) ? kOutageInterval : kFailureInterval);
 }
 
 std::vector<pg::Query> Session::Questions() const {

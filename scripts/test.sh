@@ -20,10 +20,11 @@ Alertmanager. About 15 minutes on 2 cores.
 What it does, in order
   1. installs the Debian packages that are missing (root or sudo)
   2. builds with the address and undefined-behaviour sanitizers, and runs the
-     unit and integration tests
+     unit and integration tests, and some of faults
   3. the same with the thread sanitizer
-  4. builds the release, and runs those again, then the tests of the data layer
-     and of collectors (SQL, to which a sanitizer adds nothing), the checks of
+  4. builds the release, and runs those again, all of faults (servers, networks
+     and clients that misbehave), then the tests of the data layer and of
+     collectors (SQL, to which a sanitizer adds nothing), the checks of
      alerts, dashboards, compose.yaml, style and reference pages, and the whole
      stack
   5. runs every collector on the oldest and on the newest PostgreSQL;
@@ -56,10 +57,11 @@ cd "$ROOT"
 step packages
 install_packages build test stack dashboards
 if [[ $quick == yes ]]; then
-  build_and_test release --label-regex 'unit|integration|data|collectors'
+  build_and_test release --label-regex \
+    'unit|integration|data|collectors|faults'
 else
-  build_and_test asan --label-regex 'unit|integration'
-  build_and_test tsan --label-regex 'unit|integration'
+  build_and_test asan --label-regex 'unit|integration|faults'
+  build_and_test tsan --label-regex 'unit|integration|faults'
   build_and_test release
   step 'the oldest and the newest PostgreSQL'
   scripts/test-matrix.sh --contract "$(server_versions | head -n 1)" \

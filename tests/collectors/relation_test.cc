@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Tables, indexes, sequences and views of a database, read as the exporter's
 // own role.
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -51,9 +50,8 @@ TEST(StatUserTables, CutsTheSmallestAndAddsThemUp) {
   auto sizes = collectors::TableSizes();
   sizes.limit.rows = 100;
   EXPECT_GT(SampleSum(Collect(db, sizes),
-                      Of(db, "pg_stat_user_tables_table_size_bytes", "") +
-                          ",schemaname=\"other\""),
-            100 * 8192);
+                      Of(db, "pg_stat_user_tables_table_size_bytes")),
+            200 * 8192);
   EXPECT_GT(SampleSum(page,
                       "meshhook_exporter_series_dropped{collector="
                       "\"stat_user_tables\"}"),
@@ -64,24 +62,21 @@ TEST(StatUserTables, CutsTheSmallestAndAddsThemUp) {
 }
 
 // Rows of the collector that are not as the view has them, or the other way.
-std::string Differences(const Database& db, meshhook::Collector collector,
+std::string Differences(Database& db, meshhook::Collector collector,
                         const std::string& view, const std::string& columns) {
   collector.limit = {};
-  const auto version = std::stoi(db.Exec("SHOW server_version_num"));
-  const meshhook::Server server{.version = version};
+  meshhook::Server server;
+  server.version = std::stoi(db.Exec("SHOW server_version_num"));
   const auto rows =
       "SELECT schemaname, relname, " + columns + " FROM (" +
       meshhook::Readable(meshhook::StatementFor(collector, server, "^$")) +
       ") AS rows";
   const auto seen = "SELECT schemaname, relname, " + columns + " FROM " + view;
-  return db.Exec(
-      "WITH rows AS (" + rows + "), seen AS (" + seen +
-      ") SELECT count(*) FILTER (WHERE which = 1) || ' rows, ' || "
-      "count(*) FILTER (WHERE which = 2) || ' more, ' || "
-      "count(*) FILTER (WHERE which = 3) || ' fewer' FROM ("
-      "SELECT 1 AS which FROM rows UNION ALL "
-      "(SELECT 2 FROM (TABLE rows EXCEPT TABLE seen) AS m) UNION ALL "
-      "(SELECT 3 FROM (TABLE seen EXCEPT TABLE rows) AS f)) AS w");
+  return db.Exec("WITH rows AS (" + rows + "), seen AS (" + seen +
+                 ") SELECT (SELECT count(*) FROM (TABLE rows EXCEPT TABLE seen)"
+                 " AS m) || ' more, ' || (SELECT count(*) FROM (TABLE seen "
+                 "EXCEPT TABLE rows) AS f) || ' fewer' "
+                 "WHERE (SELECT count(*) FROM rows) > 5");
 }
 
 // Read and written, with and without an index, with TOAST, in parts, and as a
@@ -118,7 +113,7 @@ void UseTables(Database& db) {
 TEST(StatUserTables, SaysWhatTheViewSays) {
   Database db;
   UseTables(db);
-  EXPECT_THAT(
+  EXPECT_EQ(
       Differences(
           db, collectors::StatUserTables(), R"((
               SELECT schemaname, relname, seq_scan, seq_tup_read, idx_scan,
@@ -140,29 +135,29 @@ TEST(StatUserTables, SaysWhatTheViewSays) {
           "n_mod_since_analyze, vacuum_count, autovacuum_count, "
           "analyze_count, autoanalyze_count, last_vacuum, last_autovacuum, "
           "last_analyze, last_autoanalyze"),
-      testing::MatchesRegex("[1-9][0-9]+ rows, 0 more, 0 fewer"));
+      "0 more, 0 fewer");
 }
 
 TEST(StatioUserTables, SayWhatTheViewSays) {
   Database db;
   UseTables(db);
-  EXPECT_THAT(
+  EXPECT_EQ(
       Differences(db, collectors::StatioUserTables(), "pg_statio_user_tables",
                   "heap_blks_read, heap_blks_hit, idx_blks_read, "
                   "idx_blks_hit, toast_blks_read, toast_blks_hit, "
                   "tidx_blks_read, tidx_blks_hit"),
-      testing::MatchesRegex("[1-9][0-9]+ rows, 0 more, 0 fewer"));
+      "0 more, 0 fewer");
 }
 
 TEST(TableSizes, AreWhatTheSizeFunctionsSay) {
   Database db;
   UseTables(db);
-  EXPECT_THAT(Differences(db, collectors::TableSizes(), R"((
+  EXPECT_EQ(Differences(db, collectors::TableSizes(), R"((
               SELECT schemaname, relname, pg_indexes_size(relid) AS index_size,
                      pg_table_size(relid) AS table_size
               FROM pg_stat_user_tables) AS v)",
-                          "index_size, table_size"),
-              testing::MatchesRegex("[1-9][0-9]+ rows, 0 more, 0 fewer"));
+                        "index_size, table_size"),
+            "0 more, 0 fewer");
 }
 
 TEST(StatUserTables, LeavesExcludedSchemasOut) {

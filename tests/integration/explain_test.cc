@@ -150,7 +150,7 @@ TEST_F(ExplainCustom, WritesOutSettingsVariantAndLimit) {
   EXPECT_EQ(ended.status, 0) << ended.err;
   EXPECT_TRUE(Has(ended.out, "SELECT 'it''s me'::text AS who, 13 AS v"))
       << ended.out;
-  EXPECT_TRUE(Has(ended.out, "row_number()")) << ended.out;
+  EXPECT_TRUE(Has(ended.out, "meshhook rank")) << ended.out;
   EXPECT_TRUE(Has(Of("told", {"--collector.told.who=you"}).out,
                   "SELECT 'you'::text AS who"));
 }

@@ -35,7 +35,7 @@ void ExpectAQuickEnd(Exporter& exporter, int signal) {
   const auto started = Clock::now();
   exporter.Signal(signal);
   EXPECT_EQ(exporter.Wait(), 0) << exporter.err();
-  EXPECT_LT(Clock::now() - started, 3s);
+  EXPECT_LT(Clock::now() - started, 5s) << "a scrape may take 10 s";
 }
 
 TEST(Program, EndsBySigtermAndSigintWithStatus0AndLeavesNoSession) {
