@@ -242,6 +242,7 @@ std::vector<pg::Query> Session::Questions() const {
 }
 
 void Session::Learn(const pg::Outcome* outcomes) {
+  if (!open()) throw pg::Error("the session has ended", "", "");
   LearnServer(outcomes[0].rows(), outcomes[1].rows());
   const pg::Outcome* next = outcomes + 2;
   for (auto& asked : asked_) {

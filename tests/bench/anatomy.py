@@ -100,7 +100,7 @@ def queries(session, rounds, most):
                          FROM regexp_matches(
                              query, '(?:FROM|JOIN)\s+((?:pg|metrics)[_.]\w+)',
                              'gi') AS read),
-                        left(query, 70))
+                        left(regexp_replace(query, '\\s+', ' ', 'g'), 70))
         {ours} ORDER BY 1 DESC LIMIT {most}""")
     return ([figure / rounds for figure in figures],
             [[text, float(both) / rounds, float(plan) / rounds,

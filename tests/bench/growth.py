@@ -128,10 +128,9 @@ def main():
         dearest += collectors[:options.dearest]
     print(f"\nmedians of {options.rounds} scrapes; "
           f"load {bench.load_average()}")
-    bench.table(["there are", "series", "page (MB)", "first (ms)",
-                 "later (ms)", "slowest (ms)", "exporter CPU (ms)",
-                 "server CPU (ms)", "resident (MB)", "collectors failed"],
-                rows)
+    bench.table(["there are", "series", "MB", "first (ms)", "later (ms)",
+                 "slowest (ms)", "exporter CPU", "server CPU",
+                 "resident (MB)", "failed"], rows)
     print()
     bench.table(["there are", "dearest collectors", "first (ms)",
                  "later (ms)"], dearest)

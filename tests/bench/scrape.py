@@ -178,7 +178,7 @@ def main():
         print(f"{options.rounds} scrapes of each, in turn; "
               f"load {bench.load_average()}")
         ours, old, newest, _ = figures.values()
-        bench.table(["a scrape", *figures, "ratio to the newer", "to the old"],
+        bench.table(["a scrape", *figures, "to newer", "to old"],
                     [[row, *(each[row] for each in figures.values()),
                       *(ours[row] / each[row] if each[row] else float("nan")
                         for each in (newest, old))]
@@ -186,10 +186,9 @@ def main():
         rounds = max(3, options.rounds // 20)
         walls, network = at_distances(cluster, specs, distances, rounds)
     print(f"\n{rounds} scrapes each; load {bench.load_average()}")
-    bench.table(["wall, median (ms)",
-                 *(f"{ms:g} ms to the server" for ms in distances),
-                 "round trips", "new connections", "most connections",
-                 "sent (KB)", "received (KB)"],
+    bench.table(["wall (ms), server at", *(f"{ms:g} ms" for ms in distances),
+                 "round trips", "new sessions", "most sessions", "KB sent",
+                 "KB received"],
                 [[name, *walls[name], used["trips"], used["connections"],
                   used["most_open"], used["sent"] / 1e3,
                   used["received"] / 1e3]

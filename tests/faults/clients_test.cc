@@ -206,7 +206,7 @@ TEST_F(ClientFaults, TwentyAtOnceShareWhatTheDatabaseIsAsked) {
   Watched exporter(
       url_,
       {kOne,
-       {"app_marked", "SELECT 1 AS v, 'twenty' AS mark FROM pg_sleep(0.3)"}});
+       {"app_marked", "SELECT 1 AS v, 'twenty' AS mark FROM pg_sleep(1)"}});
   auto clients = Asking(exporter, 20, 5s);
   for (const auto& client : clients) {
     const auto answer = client->ReadToEnd();
