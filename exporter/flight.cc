@@ -114,7 +114,7 @@ Connection::Segment Connection::NextSegment(Deadline deadline) {
     if (status == PGRES_PIPELINE_SYNC) return std::move(segment.value());
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
       if (segment) {
-        // One that came faster than it was counted.
+        // One that came by a socket where nothing is counted.
         if (PQresultMemorySize(result.get()) > 4 * kMostBytes) {
           connection_.reset();  // with the memory that it took
           throw TooLong();

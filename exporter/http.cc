@@ -14,9 +14,9 @@
 #include <thread>
 #include <utility>
 
-#include "exporter/client_socket.h"
 #include "exporter/errors.h"
 #include "exporter/gzip.h"
+#include "exporter/http_sockets.h"
 #include "exporter/log.h"
 #include "exporter/negotiation.h"
 #include "exporter/status_page.h"
@@ -192,12 +192,12 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
   for (const auto& address : options_.listen_addresses) {
     ports += (ports.empty() ? "" : ",") + CivetWebPort(address);
   }
-  // A client that says nothing holds a thread until the request's time is over,
-  // and a scrape must not find them all held.
+  // A client that is slow to ask holds a thread until the request's time is
+  // over, and a scrape must not find them all held.
   const std::array<const char*, 15> settings{"listening_ports",
                                              ports.c_str(),
                                              "num_threads",
-                                             "50",
+                                             "24",
                                              "request_timeout_ms",
                                              "1500",
                                              "max_request_size",
@@ -220,6 +220,7 @@ HttpServer::HttpServer(HttpOptions options, Scraper& scraper)
     mg_exit_library();
     throw CannotListen(options_.listen_addresses, StartupError());
   }
+  DeferAccept();
   mg_set_request_handler(context_, "/", &HttpServer::Handle, this);
 }
 

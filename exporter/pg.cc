@@ -2,9 +2,12 @@
 #include "exporter/pg.h"
 
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -135,15 +138,24 @@ PGresult* Connection::Next(Deadline deadline) {
 
 // libpq takes whatever the server sends into memory before it gives any of it.
 void Connection::Consume() {
-  int waiting = 0;
-  if (ioctl(PQsocket(connection_.get()), FIONREAD, &waiting) == 0) {
-    received_ += static_cast<size_t>(waiting);
-  }
+  // The kernel counts what has come; less what waits there still, libpq has it.
+  const auto taken = [socket = PQsocket(connection_.get())]() -> size_t {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    int waiting = 0;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        ioctl(socket, FIONREAD, &waiting) != 0) {
+      return 0;  // no TCP
+    }
+    return info.tcpi_bytes_received - static_cast<size_t>(waiting);
+  };
+  const size_t before = taken();
+  if (PQconsumeInput(connection_.get()) == 0) Broken();
+  received_ += taken() - before;
   if (received_ > kMostBytes) {
     connection_.reset();
     throw TooLong();
   }
-  if (PQconsumeInput(connection_.get()) == 0) Broken();
 }
 
 Result Connection::Run(const Query& query, const Guard& guard,

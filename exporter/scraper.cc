@@ -91,7 +91,8 @@ std::shared_ptr<const Page> Scraper::Scrape(pg::Deadline deadline, int client,
   std::unique_lock lock(mutex_);
   while (busy_) {
     // The page of the scrape under way is as fresh as one of our own.
-    if (!done_.wait_until(lock, deadline, [this] { return !busy_; })) {
+    const auto ended = [this, awaited = begun_] { return ended_ >= awaited; };
+    if (!done_.wait_until(lock, deadline, ended)) {
       lock.unlock();
       return Unanswered(format);
     }
@@ -100,7 +101,7 @@ std::shared_ptr<const Page> Scraper::Scrape(pg::Deadline deadline, int client,
     }
   }
   busy_ = true;
-  page_.reset();
+  ++begun_;
   auto replacement = std::exchange(replacement_, std::nullopt);
   lock.unlock();
   std::shared_ptr<const Page> page;
@@ -109,15 +110,19 @@ std::shared_ptr<const Page> Scraper::Scrape(pg::Deadline deadline, int client,
     page = Collect(deadline, format);
   } catch (...) {  // out of memory: those who wait must not wait for ever
     lock.lock();
-    busy_ = false;
-    done_.notify_all();
+    End(nullptr);
     throw;
   }
   lock.lock();
-  page_ = page;
-  busy_ = false;
-  done_.notify_all();
+  End(page);
   return page;
+}
+
+void Scraper::End(std::shared_ptr<const Page> page) {
+  page_ = std::move(page);
+  busy_ = false;
+  ended_ = begun_;
+  done_.notify_all();
 }
 
 bool Scraper::HasMoreTime(pg::Deadline deadline) const {

@@ -84,6 +84,8 @@ class Scraper {
   std::shared_ptr<Lanes> MakeLanes(std::vector<Collector> collectors);
   void TakeReplacement(std::vector<Collector> collectors);
   std::shared_ptr<const Page> Collect(pg::Deadline deadline, Format format);
+  // Of a scrape, with its page if it has one; under the mutex.
+  void End(std::shared_ptr<const Page> page);
   // Whether the last scrape was cut short, and one until that deadline would
   // have longer.
   bool HasMoreTime(pg::Deadline deadline) const;
@@ -110,7 +112,9 @@ class Scraper {
   mutable std::mutex mutex_;
   std::condition_variable done_;
   bool busy_ = false;
-  std::shared_ptr<const Page> page_;  // null after one without
+  std::uint64_t begun_ = 0;  // scrapes
+  std::uint64_t ended_ = 0;
+  std::shared_ptr<const Page> page_;  // of the last that ended; or null
   // The time that the last scrape had, if that was not enough; else 0.
   pg::Clock::duration too_little_{0};
   ScrapeStatus status_;

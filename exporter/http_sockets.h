@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The socket of a client, which CivetWeb does not tell.
+// CivetWeb's sockets, which it does not tell.
 #pragma once
 
 struct mg_connection;
@@ -10,5 +10,10 @@ namespace meshhook {
 // it is not found. To be looked at while the request is being answered, and
 // never to be read, written or closed.
 int ClientSocket(const mg_connection* connection);
+
+// Connections are given to this program's listening sockets only once their
+// client has sent something, so that those who say nothing hold no thread. The
+// kernel gives up waiting for it after half a minute.
+void DeferAccept();
 
 }  // namespace meshhook

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "exporter/client_socket.h"
+#include "exporter/http_sockets.h"
 
 #include <arpa/inet.h>
 #include <civetweb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -11,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace meshhook {
 namespace {
@@ -38,20 +40,41 @@ bool IsAt(int socket, const std::string& address, int port) {
          address == text.data();
 }
 
-}  // namespace
-
-int ClientSocket(const mg_connection* connection) {
-  const auto* request = mg_get_request_info(connection);
+// This program's descriptors.
+std::vector<int> Descriptors() {
+  std::vector<int> descriptors;
   std::error_code error;
   std::filesystem::directory_iterator file("/proc/self/fd", error);
   for (; !error && file != std::filesystem::directory_iterator();
        file.increment(error)) {
     const auto name = file->path().filename().string();
-    int socket = -1;
-    std::from_chars(name.data(), name.data() + name.size(), socket);
+    std::from_chars(name.data(), name.data() + name.size(),
+                    descriptors.emplace_back(-1));
+  }
+  return descriptors;
+}
+
+}  // namespace
+
+int ClientSocket(const mg_connection* connection) {
+  const auto* request = mg_get_request_info(connection);
+  for (const int socket : Descriptors()) {
     if (IsAt(socket, request->remote_addr, request->remote_port)) return socket;
   }
   return -1;
+}
+
+void DeferAccept() {
+  constexpr int kSeconds = 30;
+  for (const int socket : Descriptors()) {
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    if (getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 &&
+        listening != 0) {
+      setsockopt(socket, IPPROTO_TCP, TCP_DEFER_ACCEPT, &kSeconds,
+                 sizeof kSeconds);
+    }
+  }
 }
 
 }  // namespace meshhook
