@@ -18,7 +18,7 @@ namespace {
 
 constexpr auto kAbout =
     "Watches a MeshHook database: exact workflow metrics and PostgreSQL's own\n"
-    "for Prometheus, on one connection, in one round trip.\n";
+    "for Prometheus, in one round trip a scrape.\n";
 
 constexpr auto kFooter = R"(
 The database, first of these that is set:
