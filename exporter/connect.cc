@@ -55,15 +55,6 @@ size_t FindSqlstate(const std::string& line) {
   return std::string::npos;
 }
 
-std::string OneLine(const std::string& text) {
-  std::istringstream words(text);
-  std::string line;
-  for (std::string word; words >> word;) {
-    line += (line.empty() ? "" : " ") + word;
-  }
-  return line;
-}
-
 // What a verbose message says, in one line and without the server's source.
 Error Readable(const std::string& verbose) {
   std::istringstream lines(verbose);
@@ -79,7 +70,7 @@ Error Readable(const std::string& verbose) {
     if (!message.empty()) {
       message += line[0] == '\t' || message.back() == ':' ? " " : "; ";
     }
-    message += OneLine(line);
+    message += OneLine(line.c_str());
   }
   return {message, sqlstate, ""};
 }

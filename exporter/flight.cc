@@ -14,10 +14,9 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-// How long what runs may take to be cancelled: somebody may wait for the
-// answers that came before it, or nobody any more.
+// How long what runs may take to be cancelled where somebody waits for the
+// answers that came before it.
 constexpr milliseconds kLatePatience{100};
-constexpr milliseconds kCancelPatience{500};
 // A request ends one query; the next of the flight may need another.
 constexpr milliseconds kCancelAgain{10};
 

@@ -19,15 +19,8 @@
 #include <thread>
 
 namespace meshhook::pg {
-namespace {
-
 using std::chrono::milliseconds;
 
-// For the server to take a request to cancel.
-constexpr milliseconds kCancelPatience{500};
-
-// libpq ends its messages with a newline and spreads some over several lines,
-// the later ones indented by a tab.
 std::string OneLine(const char* message) {
   std::istringstream words(message == nullptr ? "" : message);
   std::string line;
@@ -36,8 +29,6 @@ std::string OneLine(const char* message) {
   }
   return line;
 }
-
-}  // namespace
 
 Error TooLong() {
   return {

@@ -50,6 +50,13 @@ inline constexpr auto kLimitExceeded = "54000";
 inline constexpr size_t kMostBytes = 16u << 20;
 Error TooLong();
 
+// How long what runs may take to be cancelled where nobody waits for it.
+inline constexpr std::chrono::milliseconds kCancelPatience{500};
+
+// libpq ends its messages with a newline and spreads some over several lines,
+// the later ones indented by a tab; null is "".
+std::string OneLine(const char* message);
+
 // What a result of libpq says was refused.
 Error ErrorOf(const PGresult* result);
 
