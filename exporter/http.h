@@ -3,18 +3,14 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "exporter/listener.h"
 #include "exporter/page.h"
 #include "exporter/scraper.h"
-
-struct mg_context;
-struct mg_connection;
 
 namespace meshhook {
 
@@ -31,16 +27,14 @@ class HttpServer {
  public:
   // Throws UsageError when an address is malformed or taken.
   HttpServer(HttpOptions options, Scraper& scraper);
-  ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // Returns when no request is being answered, or at the deadline: what is not
-  // sent when the server is destroyed is lost.
-  void AwaitIdle(pg::Deadline deadline);
+  // As Listener's.
+  void AwaitIdle(pg::Deadline deadline) { listener_.AwaitIdle(deadline); }
 
   // The ports it listens on, as chosen by the system where 0 was asked for.
-  std::vector<int> Ports() const;
+  std::vector<int> Ports() const { return listener_.Ports(); }
 
  private:
   struct Response {
@@ -50,9 +44,6 @@ class HttpServer {
     std::shared_ptr<const Page> page = {};  // in place of the body
   };
 
-  // Counts a request for as long as it lives.
-  class Answering;
-
   static int Handle(mg_connection* connection, void* self);
   Response Answer(mg_connection* connection);
   Response Metrics(mg_connection* connection);
@@ -61,15 +52,7 @@ class HttpServer {
 
   const HttpOptions options_;
   Scraper& scraper_;
-  mg_context* context_ = nullptr;
-
-  std::mutex mutex_;
-  std::condition_variable idle_;
-  int answering_ = 0;  // requests; guarded by mutex_
+  Listener listener_;  // the last, as its threads use the rest
 };
-
-// CivetWeb's word for a listen address: ":9187" is every address, those of IPv6
-// too where CivetWeb was built with it. Throws UsageError.
-std::string CivetWebPort(const std::string& listen_address);
 
 }  // namespace meshhook

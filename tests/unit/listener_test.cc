@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The parts of the HTTP server that need no socket.
-#include "exporter/http.h"
+#include "exporter/listener.h"
 
 #include <gtest/gtest.h>
 
@@ -11,13 +11,15 @@ namespace {
 using meshhook::CivetWebPort;
 
 TEST(CivetWebPort, TakesAPortAloneAsEveryAddress) {
-  EXPECT_EQ(CivetWebPort(":9187"), "+9187");
-  EXPECT_EQ(CivetWebPort(":0"), "+0");
+  EXPECT_EQ(CivetWebPort(":9187", "--web.listen-address"), "+9187");
+  EXPECT_EQ(CivetWebPort(":0", "--web.listen-address"), "+0");
 }
 
 TEST(CivetWebPort, KeepsAHost) {
-  EXPECT_EQ(CivetWebPort("127.0.0.1:9187"), "127.0.0.1:9187");
-  EXPECT_EQ(CivetWebPort("localhost:65535"), "localhost:65535");
+  EXPECT_EQ(CivetWebPort("127.0.0.1:9187", "--web.listen-address"),
+            "127.0.0.1:9187");
+  EXPECT_EQ(CivetWebPort("localhost:65535", "--web.listen-address"),
+            "localhost:65535");
 }
 
 TEST(CivetWebPort, RefusesWhatIsNoAddress) {
@@ -25,7 +27,7 @@ TEST(CivetWebPort, RefusesWhatIsNoAddress) {
        {"", "9187", ":", "host", "host:", ":-1", ":65536", ":9187s", ":9187r",
         ": 9187", ":99999999999999999999", "host:http"}) {
     try {
-      CivetWebPort(address);
+      CivetWebPort(address, "--web.listen-address");
       ADD_FAILURE() << address;
     } catch (const meshhook::UsageError& error) {
       EXPECT_EQ(error.what(), "\"" + std::string(address) +
