@@ -92,12 +92,18 @@ bool PasswordSpilled(const std::string& text, const PQconninfoOption* option) {
   return false;
 }
 
+// Variables that hold a connection string; the first that is set counts.
+const std::vector<std::string> kStandardUrls{"DATA_SOURCE_NAME", "DATABASE_URL",
+                                             "DATA_SOURCE_URI"};
+
 // The variables as they are now, for when their files are read again.
-Environment Snapshot(const Environment& environment) {
+Environment Snapshot(const Environment& environment,
+                     const std::vector<std::string>& urls) {
   std::map<std::string, std::string> known;
-  for (const std::string name :
-       {"DATA_SOURCE_NAME", "DATABASE_URL", "DATA_SOURCE_URI",
-        "DATA_SOURCE_USER", "DATA_SOURCE_PASS", "PGPASSWORD"}) {
+  std::vector<std::string> names = urls;
+  names.insert(names.end(),
+               {"DATA_SOURCE_USER", "DATA_SOURCE_PASS", "PGPASSWORD"});
+  for (const auto& name : names) {
     for (const auto& variable : {name, name + "_FILE"}) {
       if (auto value = environment(variable)) known[variable] = *value;
     }
@@ -127,11 +133,11 @@ struct Read {
   Conninfo::Parameters parameters;
 };
 
-Read ReadFrom(const Environment& environment) {
+Read ReadFrom(const Environment& environment,
+              const std::vector<std::string>& urls) {
   Read read;
   std::string text;
-  for (const char* name :
-       {"DATA_SOURCE_NAME", "DATABASE_URL", "DATA_SOURCE_URI"}) {
+  for (const auto& name : urls) {
     if (auto value = Value(environment, name)) {
       read.source = name;
       text = read.source == "DATA_SOURCE_URI" ? Assemble(environment, *value)
@@ -177,6 +183,7 @@ Environment ProcessEnvironment() {
 
 struct Conninfo::Shared {
   Environment environment;
+  std::vector<std::string> urls;  // variables
   std::mutex mutex;
   Parameters parameters;
   std::vector<std::string> secrets;  // the longest first
@@ -200,10 +207,27 @@ struct Conninfo::Shared {
 };
 
 Conninfo Conninfo::FromEnvironment(const Environment& environment) {
-  auto read = ReadFrom(environment);
+  return From(environment, kStandardUrls);
+}
+
+Conninfo Conninfo::FromVariable(const Environment& environment,
+                                const std::string& variable) {
+  if (!Value(environment, variable)) {
+    throw UsageError(variable + " is not set",
+                     "set it, or " + variable +
+                         "_FILE, to the connection string of a login that is "
+                         "for this alone");
+  }
+  return From(environment, {variable});
+}
+
+Conninfo Conninfo::From(const Environment& environment,
+                        const std::vector<std::string>& urls) {
+  auto read = ReadFrom(environment, urls);
   Conninfo conninfo;
   conninfo.shared_ = std::make_shared<Shared>();
-  conninfo.shared_->environment = Snapshot(environment);
+  conninfo.shared_->environment = Snapshot(environment, urls);
+  conninfo.shared_->urls = urls;
   conninfo.shared_->Take(std::move(read.parameters));
   conninfo.source_ = std::move(read.source);
   return conninfo;
@@ -226,7 +250,7 @@ Conninfo::Parameters Conninfo::parameters() const {
 
 std::optional<Conninfo::Parameters> Conninfo::Renewed(
     const Parameters& used) const {
-  auto read = ReadFrom(shared_->environment);
+  auto read = ReadFrom(shared_->environment, shared_->urls);
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->Take(std::move(read.parameters));

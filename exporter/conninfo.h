@@ -36,6 +36,11 @@ class Conninfo {
   // Throws UsageError, which names the variable at fault and never its value.
   static Conninfo FromEnvironment(const Environment& environment);
 
+  // The same by that variable, or its _FILE, alone. Throws UsageError, also
+  // where it is not set.
+  static Conninfo FromVariable(const Environment& environment,
+                               const std::string& variable);
+
   Parameters parameters() const;
   // The variable it came from, for messages: "DATABASE_URL".
   const std::string& source() const { return source_; }
@@ -53,6 +58,9 @@ class Conninfo {
 
  private:
   struct Shared;
+
+  static Conninfo From(const Environment& environment,
+                       const std::vector<std::string>& urls);
 
   std::shared_ptr<Shared> shared_;
   std::string source_;

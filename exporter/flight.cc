@@ -28,15 +28,27 @@ constexpr auto kClock =
 // transaction. JIT would spend more than these short queries ever gain, and
 // an empty search path leaves nothing to the schemas others can write to. The
 // clock in the last column says when the server began with the segment.
-constexpr auto kGuard =
-    "select set_config('statement_timeout', $1, true), "
-    "set_config('lock_timeout', $2, true), "
-    "set_config('transaction_read_only', "
-    "coalesce(nullif($3, ''), current_setting('transaction_read_only')), "
-    "true), "
-    "set_config('search_path', 'pg_catalog', true), "
-    "set_config('jit', 'off', true), "
-    "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
+Query GuardQuery(const Guard& guard) {
+  Query query{
+      "select set_config('statement_timeout', $1, true), "
+      "set_config('lock_timeout', $2, true), "
+      "set_config('transaction_read_only', "
+      "coalesce(nullif($3, ''), current_setting('transaction_read_only')), "
+      "true), "
+      "set_config('search_path', 'pg_catalog', true), "
+      "set_config('jit', 'off', true), ",
+      {std::to_string(guard.statement_timeout.count()),
+       std::to_string(guard.lock_timeout.count()),
+       guard.read_only ? "on" : ""}};
+  for (const auto& [name, value] : guard.settings) {
+    query.parameters.insert(query.parameters.end(), {name, value});
+    const size_t last = query.parameters.size();
+    query.sql += "set_config($" + std::to_string(last - 1) + ", $" +
+                 std::to_string(last) + ", true), ";
+  }
+  query.sql += "(extract(epoch from clock_timestamp()) * 1000000)::bigint";
+  return query;
+}
 
 }  // namespace
 
@@ -48,10 +60,7 @@ struct Connection::Segment {
 
 std::vector<Outcome> Connection::Flight(const std::vector<Query>& queries,
                                         const Guard& guard, Deadline deadline) {
-  const Query settings{kGuard,
-                       {std::to_string(guard.statement_timeout.count()),
-                        std::to_string(guard.lock_timeout.count()),
-                        guard.read_only ? "on" : ""}};
+  const Query settings = GuardQuery(guard);
   if (PQenterPipelineMode(connection_.get()) == 0) Broken();
   const auto end_segment = [this] {
     if (PQpipelineSync(connection_.get()) == 0) Broken();

@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -126,6 +127,8 @@ struct Guard {
   std::chrono::milliseconds statement_timeout;
   std::chrono::milliseconds lock_timeout;
   bool read_only = true;  // false: as the server has it
+  // Beside those, in this order: {"role", "authenticated"}.
+  std::vector<std::pair<std::string, std::string>> settings = {};
 };
 
 // What became of one query of a flight.

@@ -116,4 +116,10 @@ bool IsMissing(const pg::Error& error) {
   return false;
 }
 
+bool IsOutage(const pg::Error& error) {
+  const std::string_view sqlstate = error.sqlstate();
+  return sqlstate.empty() || sqlstate.starts_with("08") ||
+         sqlstate.starts_with("53") || sqlstate.starts_with("57P");
+}
+
 }  // namespace meshhook

@@ -16,4 +16,8 @@ std::string RemedyFor(const pg::Error& error);
 // object, extension or privilege that is missing.
 bool IsMissing(const pg::Error& error);
 
+// Whether it is the connection's or the server's and none of the query's own:
+// there is no answer, or the server is going down, coming up or full.
+bool IsOutage(const pg::Error& error);
+
 }  // namespace meshhook

@@ -35,14 +35,6 @@ pg::Guard GuardFor(pg::Deadline deadline) {
               std::clamp(left / 10, milliseconds(20), milliseconds(100))};
 }
 
-// Whether it is the connection's or the server's and none of the collector's
-// own: there is no answer, or the server is going down, coming up or full.
-bool IsOutage(const pg::Error& error) {
-  const std::string_view sqlstate = error.sqlstate();
-  return sqlstate.empty() || sqlstate.starts_with("08") ||
-         sqlstate.starts_with("53") || sqlstate.starts_with("57P");
-}
-
 // Whether it took time that others need: it was cancelled, or gave more than
 // there is room for.
 bool IsTooDear(const pg::Error& error) {

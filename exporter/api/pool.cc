@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/api/pool.h"
+
+#include <utility>
+
+#include "exporter/api/problem.h"
+#include "exporter/log.h"
+#include "exporter/remedy.h"
+
+namespace meshhook::api {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kStatementTimeout = 2000ms;
+constexpr auto kLockTimeout = 500ms;
+// The client's own deadline comes after the server's, so that a slow call ends
+// with a session that can go on.
+constexpr auto kGrace = 500ms;
+constexpr auto kConnectTimeout = 2000ms;
+constexpr auto kPatience = 250ms;  // of who waits for a session
+constexpr auto kMostBackoff = 5000ms;
+constexpr int kRetryAfter = 1;  // seconds
+
+// What a service role's token may do here is a role of its own: the login must
+// not be able to become one that passes over row security everywhere.
+constexpr auto kOperator = "meshhook_operator";
+
+Problem Busy() {
+  return Problem::Passing(
+      503, "too many requests are being answered; try again in a second",
+      kRetryAfter);
+}
+
+Problem Away() {
+  return Problem::Passing(503, "the database cannot be reached right now",
+                          kRetryAfter);
+}
+
+// What the functions say to their callers, and what the database says that a
+// caller can do something about. Others keep their words to themselves.
+void ThrowProblem(const pg::Error& error) {
+  const auto& code = error.sqlstate();
+  const std::string advice = error.hint().empty() ? "" : "; " + error.hint();
+  if (code == "MH400") {
+    const std::string message = error.what();
+    throw Problem(400, message + advice, message.substr(0, message.find(' ')));
+  }
+  if (code == "MH404") throw Problem(404, error.what() + advice);
+  if (code == "MH403") throw Problem(403, error.what() + advice);
+  if (code == "42501") throw Problem(403, "the token's role may not do that");
+  if (code == "57014" || code == "55P03") {
+    throw Problem::Passing(
+        503, "the database took too long; ask for less, or try again later",
+        kRetryAfter);
+  }
+  if (IsOutage(error)) throw Away();
+}
+
+}  // namespace
+
+// A session for as long as this object lives.
+class Pool::Borrowed {
+ public:
+  explicit Borrowed(Pool& pool) : pool_(pool) {
+    std::unique_lock lock(pool_.mutex_);
+    const auto is_free = [this] {
+      return pool_.busy_ < pool_.options_.connections;
+    };
+    if (!is_free()) {
+      if (pool_.waiting_ >= pool_.options_.waiting) throw Busy();
+      ++pool_.waiting_;
+      const bool came = pool_.returned_.wait_for(lock, kPatience, is_free);
+      --pool_.waiting_;
+      if (!came) throw Busy();
+    }
+    ++pool_.busy_;
+    if (!pool_.idle_.empty()) {
+      session_ = std::move(pool_.idle_.back());
+      pool_.idle_.pop_back();
+    }
+  }
+  ~Borrowed() {
+    const std::lock_guard lock(pool_.mutex_);
+    --pool_.busy_;
+    if (session_ && session_->open()) {
+      pool_.idle_.push_back(std::move(session_));
+    }
+    pool_.returned_.notify_one();
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+
+  bool is_new() const { return session_ == nullptr; }
+  pg::Connection& Get() {
+    if (!session_) session_ = pool_.Open();
+    return *session_;
+  }
+  void Discard() { session_.reset(); }
+
+ private:
+  Pool& pool_;
+  Session session_;
+};
+
+Pool::Pool(Conninfo conninfo, const pg::Interrupt* interrupt,
+           PoolOptions options)
+    : conninfo_(std::move(conninfo)),
+      interrupt_(interrupt),
+      options_(options),
+      backoff_(kMostBackoff) {}
+
+Pool::Session Pool::Open() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (backoff_.Waiting(pg::Clock::now())) throw Away();
+  }
+  try {
+    auto session = std::make_unique<pg::Connection>(pg::Connection::Open(
+        conninfo_, pg::Clock::now() + kConnectTimeout, interrupt_));
+    const std::lock_guard lock(mutex_);
+    backoff_.Succeeded();
+    if (std::exchange(away_, false)) {
+      log::Info("the API reaches its database again");
+    }
+    return session;
+  } catch (const pg::Error& error) {
+    NoteAway(error);
+    throw Away();
+  }
+}
+
+void Pool::NoteAway(const pg::Error& error) {
+  const std::lock_guard lock(mutex_);
+  backoff_.Failed(pg::Clock::now());
+  if (std::exchange(away_, true)) return;
+  log::Error("the API cannot reach its database",
+             {{"source", conninfo_.source()},
+              {"reason", conninfo_.Redact(error.what())},
+              {"remedy", RemedyFor(error)}});
+}
+
+std::optional<std::string> Pool::Run(const Call& call, Settings settings) {
+  settings.insert(settings.begin(), {"timezone", "UTC"});
+  const pg::Guard guard{.statement_timeout = kStatementTimeout,
+                        .lock_timeout = kLockTimeout,
+                        .read_only = !call.writes,
+                        .settings = std::move(settings)};
+  const pg::Query query{"SELECT " + call.function + "($1::jsonb)::text",
+                        {call.arguments}};
+  Borrowed session(*this);
+  // A session that was closed while nobody used it tells so only when it is
+  // used; what reads may then be asked once more.
+  bool again = !session.is_new() && !call.writes;
+  while (true) {
+    try {
+      const auto result =
+          session.Get().Run(query, guard,
+                            pg::Clock::now() + kStatementTimeout + kGrace);
+      const auto cell = result.Get(0, 0);
+      if (!cell) return std::nullopt;
+      return std::string(*cell);
+    } catch (const pg::Error& error) {
+      if (again && IsOutage(error)) {
+        again = false;
+        session.Discard();
+        continue;
+      }
+      ThrowProblem(error);
+      throw;
+    }
+  }
+}
+
+std::optional<std::string> Pool::AsCaller(const Caller& caller,
+                                          const Call& call) {
+  return Run(call, {{"request.jwt.claims", caller.claims},
+                    {"role", caller.role == "service_role" ? kOperator
+                                                           : "authenticated"}});
+}
+
+std::optional<std::string> Pool::AsLogin(const Call& call) {
+  return Run(call, {});
+}
+
+std::optional<std::string> Pool::AsOperator(const Call& call) {
+  return Run(call, {{"role", kOperator}});
+}
+
+}  // namespace meshhook::api

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Calls functions of the database as whoever asks, over a few sessions that
+// serve all.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exporter/api/token.h"
+#include "exporter/backoff.h"
+#include "exporter/conninfo.h"
+#include "exporter/pg.h"
+
+namespace meshhook::api {
+
+struct PoolOptions {
+  int connections = 4;
+  int waiting = 16;  // requests that may wait for one of them
+};
+
+// Thread-safe. Every call is a transaction of its own, in which alone the role
+// and the claims are set, so the next call on the session finds nothing of it.
+class Pool {
+ public:
+  // Opens sessions as they are needed.
+  Pool(Conninfo conninfo, const pg::Interrupt* interrupt, PoolOptions options);
+
+  struct Call {
+    std::string function;   // "metrics.api_summary"
+    std::string arguments;  // jsonb
+    bool writes = false;
+  };
+  // What it gives as text; nullopt for NULL. Throws Problem: what the function
+  // says to its caller, or 503 where the database is away, too slow or has too
+  // many calls already. Anything else is a pg::Error.
+  std::optional<std::string> AsCaller(const Caller& caller, const Call& call);
+  // The same with the rights of the login itself.
+  std::optional<std::string> AsLogin(const Call& call);
+  // The same as an operator.
+  std::optional<std::string> AsOperator(const Call& call);
+
+  // Taken out of messages for the log.
+  const Conninfo& conninfo() const { return conninfo_; }
+
+ private:
+  using Settings = std::vector<std::pair<std::string, std::string>>;
+  using Session = std::unique_ptr<pg::Connection>;
+  class Borrowed;
+
+  std::optional<std::string> Run(const Call& call, Settings settings);
+  Session Open();
+  void NoteAway(const pg::Error& error);
+
+  const Conninfo conninfo_;
+  const pg::Interrupt* const interrupt_;
+  const PoolOptions options_;
+
+  std::mutex mutex_;
+  std::condition_variable returned_;
+  std::vector<Session> idle_;  // the last used at the end
+  int busy_ = 0;
+  int waiting_ = 0;
+  Backoff backoff_;  // of connecting
+  bool away_ = false;
+};
+
+}  // namespace meshhook::api

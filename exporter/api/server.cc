@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/api/server.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "exporter/api/json.h"
+#include "exporter/api/problem.h"
+#include "exporter/api/request.h"
+#include "exporter/http_sockets.h"
+#include "exporter/log.h"
+
+namespace meshhook::api {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kJson = "application/json";
+constexpr auto kProblem = "application/problem+json";
+constexpr int kMostRequest = 16 << 10;  // bytes of request line and headers
+constexpr size_t kMostPath = 1024;
+constexpr int kSpareThreads = 12;  // for those who are refused or slow to ask
+constexpr auto kHeartbeat = seconds(15);
+constexpr auto kLook = milliseconds(500);  // whether a listener has hung up
+
+// Written here because CivetWeb's own way to write a header makes its Date with
+// gmtime(), which threads must not share.
+std::string Head(const Answer& answer) {
+  std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " " +
+                     StatusText(answer.status);
+  const auto add = [&head](std::string_view name, std::string_view value) {
+    head.append("\r\n").append(name).append(": ").append(value);
+  };
+  if (!answer.content_type.empty()) add("Content-Type", answer.content_type);
+  add("Cache-Control", "no-store");
+  add("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+  add("Cross-Origin-Resource-Policy", "same-origin");
+  add("Referrer-Policy", "no-referrer");
+  add("Vary", "Origin, Authorization");
+  add("X-Content-Type-Options", "nosniff");
+  for (const auto& [name, value] : answer.headers) add(name, value);
+  return head;
+}
+
+void Send(mg_connection* connection, const Answer& answer, bool with_body) {
+  std::string text = Head(answer);
+  if (answer.status != 204) {
+    text += "\r\nContent-Length: " + std::to_string(answer.body.size());
+  }
+  text += "\r\n\r\n";
+  if (with_body) text += answer.body;
+  mg_write(connection, text.data(), text.size());
+}
+
+Answer ProblemAnswer(const Problem& problem) {
+  Answer answer{problem.status(), kProblem, ToText(problem)};
+  if (problem.retry_after() > 0) {
+    answer.headers.emplace_back("Retry-After",
+                                std::to_string(problem.retry_after()));
+  }
+  return answer;
+}
+
+// "" where it is not there; a Problem where it is there twice, as nobody can
+// know which one counts.
+std::string OnlyHeader(const mg_connection* connection, const char* name) {
+  const auto* request = mg_get_request_info(connection);
+  std::string value;
+  int count = 0;
+  for (int i = 0; i < request->num_headers; ++i) {
+    const auto& header = request->http_headers[i];
+    if (mg_strcasecmp(header.name, name) != 0) continue;
+    value = header.value;
+    ++count;
+  }
+  if (count > 1) {
+    throw Problem(400, "the header " + std::string(name) + " is there twice");
+  }
+  return value;
+}
+
+bool HungUp(int socket) {
+  pollfd polled{socket, POLLRDHUP, 0};
+  return socket >= 0 && poll(&polled, 1, 0) > 0;
+}
+
+// The body, of which Content-Length says how long it is.
+std::string ReadBody(mg_connection* connection) {
+  const auto announced = mg_get_request_info(connection)->content_length;
+  std::string body(announced > 0 ? static_cast<size_t>(announced) : 0, '\0');
+  size_t got = 0;
+  while (got < body.size()) {
+    const int n = mg_read(connection, body.data() + got, body.size() - got);
+    if (n <= 0) throw Problem(408, "the body did not come in time");
+    got += static_cast<size_t>(n);
+  }
+  return body;
+}
+
+}  // namespace
+
+struct Server::Asked {
+  mg_connection* connection;
+  Clock::time_point at = Clock::now();
+  std::string method = {};
+  std::string path = {};
+  std::string origin = {};
+  const Operation* operation = nullptr;
+  std::optional<Caller> caller = {};  // set once it may ask
+  Json::Value arguments = {};
+};
+
+Server::Server(ServerOptions options, Conninfo conninfo,
+               const pg::Interrupt* interrupt)
+    : options_(std::move(options)),
+      keys_(options_.auth),
+      authenticator_(keys_, options_.rules),
+      pool_(std::move(conninfo), interrupt, options_.pool),
+      audit_(pool_),
+      stream_(pool_, static_cast<size_t>(options_.listeners)),
+      limiter_(options_.requests_per_second),
+      listener_({.addresses = options_.listen_addresses,
+                 .flag = "--api.listen-address",
+                 .threads = options_.pool.connections + options_.pool.waiting +
+                            options_.listeners + kSpareThreads,
+                 .max_request_bytes = kMostRequest},
+                [] {
+                  mg_callbacks callbacks{};
+                  callbacks.begin_request = &Server::RefuseBody;
+                  callbacks.http_error = &Server::AnswerMalformed;
+                  return callbacks;
+                }(),
+                &Server::Handle, this) {}
+
+Server::~Server() { stream_.End(); }
+
+void Server::Drain(pg::Deadline deadline) {
+  stream_.End();
+  listener_.AwaitIdle(deadline);
+}
+
+ServerStatistics Server::Statistics() const {
+  return {.operations = book_.operations(),
+          .audit_lost = audit_.lost(),
+          .listeners = stream_.listeners()};
+}
+
+// CivetWeb reads what a handler leaves of a body, for as long as its client
+// likes to take. One that is too long, or that does not say how long it is, is
+// refused before that: the negative result makes CivetWeb hang up.
+int Server::RefuseBody(mg_connection* connection) {
+  constexpr int kGoOn = 0;
+  constexpr int kHangUp = -1;
+  const auto announced = mg_get_request_info(connection)->content_length;
+  std::optional<Problem> problem;
+  if (mg_get_header(connection, "Transfer-Encoding") != nullptr) {
+    problem = Problem(411, "send the body with its Content-Length");
+  } else if (announced > static_cast<long long>(kMostBody)) {
+    problem = Problem(413, "the body is longer than 16 KiB");
+  }
+  if (!problem) return kGoOn;
+  auto answer = ProblemAnswer(*problem);
+  answer.headers.emplace_back("Connection", "close");
+  Send(connection, answer, true);
+  return kHangUp;
+}
+
+// What CivetWeb itself refuses: no HTTP, or headers that are too long.
+int Server::AnswerMalformed(mg_connection* connection, int status,
+                            const char* /*message*/) {
+  auto answer = ProblemAnswer(
+      status == 413 ? Problem(431, "request line and headers are longer than "
+                                   "16 KiB")
+                    : Problem(status, StatusText(status)));
+  answer.headers.emplace_back("Connection", "close");
+  Send(connection, answer, true);
+  return 0;
+}
+
+int Server::Handle(mg_connection* connection, void* self) {
+  auto& server = *static_cast<Server*>(self);
+  Asked asked{.connection = connection};
+  Answer answer{500, "", ""};
+  try {
+    try {
+      answer = server.AnswerTo(asked);
+      if (asked.operation != nullptr && asked.operation->id == "stream") {
+        const auto listener = server.Listen(asked);
+        return server.Serve(asked, *listener);
+      }
+    } catch (const Problem& problem) {
+      answer = server.Refusal(asked, problem);
+    } catch (const std::exception& error) {
+      log::Error("an API request failed",
+                 {{"path", asked.operation != nullptr ? asked.operation->path
+                                                      : std::string()},
+                  {"reason", server.pool_.conninfo().Redact(error.what())}});
+      answer = server.Refusal(
+          asked, Problem(500, "internal error; the operator's log says more"));
+    }
+    Send(connection, answer, asked.method != "HEAD");
+    server.Note(asked, answer.status);
+  } catch (const std::exception& error) {
+    log::Error("an API request failed", {{"reason", error.what()}});
+  }
+  return answer.status;
+}
+
+Answer Server::AnswerTo(Asked& asked) {
+  const auto* request = mg_get_request_info(asked.connection);
+  asked.method = request->request_method;
+  asked.path = request->local_uri_raw == nullptr ? "" : request->local_uri_raw;
+  asked.origin = Header(asked.connection, "Origin");
+  if (asked.path.size() > kMostPath) {
+    throw Problem(414, "the path is longer than 1024 bytes");
+  }
+  const auto match = contract_.Find(
+      asked.method == "HEAD" ? "GET" : asked.method, asked.path);
+  if (match.methods.empty()) {
+    throw Problem(404, "there is nothing here; /api/openapi.json says what "
+                       "there is");
+  }
+  if (asked.method == "OPTIONS") return Preflight(asked);
+  if (match.operation == nullptr) {
+    throw Problem(405, "there are here " + match.methods);
+  }
+  asked.operation = match.operation;
+  if (!asked.operation->public_) {
+    auto caller = WhoAsks(asked);
+    if (const int wait = limiter_.SecondsToWait(caller.subject, Clock::now());
+        wait > 0) {
+      throw Problem::Passing(429, "this caller asks too often", wait);
+    }
+    asked.caller = std::move(caller);
+  }
+  const auto content_type = OnlyHeader(asked.connection, "Content-Type");
+  const auto body = ReadBody(asked.connection);
+  asked.arguments = Arguments(
+      *asked.operation,
+      {.path_values = match.path_values,
+       .query = request->query_string == nullptr ? "" : request->query_string,
+       .content_type = content_type,
+       .body = body},
+      contract_);
+  return AnswerFrom(asked);
+}
+
+Answer Server::AnswerFrom(const Asked& asked) {
+  Answer answer{200, kJson, ""};
+  if (asked.operation->public_) {
+    answer.body = contract_.text();
+  } else if (asked.operation->id != "stream") {
+    auto body = pool_.AsCaller(*asked.caller,
+                               {.function = asked.operation->function,
+                                .arguments = ToText(asked.arguments),
+                                .writes = asked.operation->method != "GET"});
+    if (!body) throw Problem(404, "there is no such thing here");
+    if (asked.operation->has_answer) {
+      answer.body = *std::move(body);
+    } else {
+      answer = {204, "", ""};
+    }
+  }
+  AddCors(asked, answer);
+  return answer;
+}
+
+Caller Server::WhoAsks(const Asked& asked) {
+  try {
+    return authenticator_.Authenticate(
+        OnlyHeader(asked.connection, "Authorization"));
+  } catch (const TokenError& error) {
+    log::Debug("a token was refused", {{"reason", error.what()}});
+    if (error.why() == TokenError::Why::kUnavailable) {
+      throw Problem::Passing(
+          503, "the keys that tokens are signed with cannot be read now", 5);
+    }
+    throw Problem(401, error.why() == TokenError::Why::kMissing
+                           ? "send Authorization: Bearer with a token"
+                           : "the token is not valid, or no longer; get a new "
+                             "one");
+  }
+}
+
+Answer Server::Refusal(const Asked& asked, const Problem& problem) const {
+  auto answer = ProblemAnswer(problem);
+  if (problem.status() == 401) {
+    answer.headers.emplace_back("WWW-Authenticate", "Bearer");
+  }
+  if (problem.status() == 405) {
+    answer.headers.emplace_back("Allow",
+                                contract_.Find("", asked.path).methods);
+  }
+  AddCors(asked, answer);
+  return answer;
+}
+
+Answer Server::Preflight(const Asked& asked) const {
+  const auto methods = contract_.Find("", asked.path).methods;
+  Answer answer{204, "", "", {{"Allow", methods}}};
+  AddCors(asked, answer);
+  if (answer.headers.size() > 1) {  // one of those origins
+    answer.headers.emplace_back("Access-Control-Allow-Methods", methods);
+    answer.headers.emplace_back("Access-Control-Allow-Headers",
+                                "Authorization, Content-Type");
+    answer.headers.emplace_back("Access-Control-Max-Age", "600");
+  }
+  return answer;
+}
+
+void Server::AddCors(const Asked& asked, Answer& answer) const {
+  const auto& origins = options_.cors_origins;
+  if (std::find(origins.begin(), origins.end(), asked.origin) ==
+      origins.end()) {
+    return;
+  }
+  answer.headers.emplace_back("Access-Control-Allow-Origin", asked.origin);
+  answer.headers.emplace_back("Access-Control-Expose-Headers", "Retry-After");
+}
+
+std::shared_ptr<Stream::Listener> Server::Listen(const Asked& asked) {
+  const auto answer = pool_.AsCaller(
+      *asked.caller, {.function = "metrics.api_projects", .arguments = "{}"});
+  std::optional<std::set<std::string>> projects;
+  if (const auto listed = answer ? ParseJson(*answer) : std::nullopt) {
+    projects.emplace();
+    for (const auto& project : *listed) projects->insert(project.asString());
+  } else if (asked.caller->role != "service_role") {
+    projects.emplace();  // none, rather than all
+  }
+  return stream_.Listen(asked.caller->subject, std::move(projects));
+}
+
+int Server::Serve(Asked& asked, Stream::Listener& listener) {
+  Answer answer{200, "text/event-stream", "", {{"Connection", "close"}}};
+  AddCors(asked, answer);
+  Note(asked, answer.status);
+  mg_disable_connection_keep_alive(asked.connection);
+  const auto send = [&asked](const std::string& text) {
+    return mg_write(asked.connection, text.data(), text.size()) > 0;
+  };
+  if (!send(Head(answer) + "\r\n\r\nevent: ready\ndata: {}\n\n") ||
+      asked.method == "HEAD") {
+    return answer.status;
+  }
+  const int socket = ClientSocket(asked.connection);
+  const auto valid = std::chrono::duration_cast<Clock::duration>(
+      asked.caller->expires - std::chrono::system_clock::now());
+  const auto end = Clock::now() +
+                   std::min<Clock::duration>(options_.stream_life, valid);
+  auto heartbeat = Clock::now() + kHeartbeat;
+  while (Clock::now() < end && !HungUp(socket)) {
+    const auto changes =
+        listener.Next(std::min({end, heartbeat, Clock::now() + kLook}));
+    if (!changes) break;
+    std::string text;
+    for (const auto& change : *changes) {
+      text += "event: change\ndata: " + change + "\n\n";
+    }
+    if (text.empty() && Clock::now() >= heartbeat) text = ": alive\n\n";
+    if (text.empty()) continue;
+    if (!send(text)) return answer.status;
+    heartbeat = Clock::now() + kHeartbeat;
+  }
+  send("event: end\ndata: {}\n\n");
+  return answer.status;
+}
+
+void Server::Note(const Asked& asked, int status) {
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+      Clock::now() - asked.at);
+  book_.Add(asked.operation == nullptr ? "none" : asked.operation->id, status,
+            took);
+  if (!asked.caller) return;
+  std::string scope;
+  for (const auto* name : {"project_id", "workflow_id", "threshold_id"}) {
+    if (!asked.arguments.isMember(name)) continue;
+    scope += (scope.empty() ? "" : " ") + std::string(name) + "=" +
+             asked.arguments[name].asString();
+  }
+  audit_.Note({.at = std::chrono::system_clock::now() - took,
+               .subject = asked.caller->subject,
+               .role = asked.caller->role,
+               .method = asked.method,
+               .endpoint = asked.operation->path,
+               .scope = std::move(scope),
+               .status = status,
+               .took = took});
+}
+
+}  // namespace meshhook::api

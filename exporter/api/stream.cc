@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "exporter/api/stream.h"
+
+#include <json/value.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "exporter/api/json.h"
+#include "exporter/api/problem.h"
+#include "exporter/log.h"
+
+namespace meshhook::api {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kInterval = 1s;
+constexpr long kMostOfOneSubject = 8;
+
+}  // namespace
+
+std::optional<std::vector<std::string>> Stream::Listener::Next(
+    Clock::time_point until) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, until,
+                      [this] { return ended_ || !waiting_.empty(); });
+  if (ended_) return std::nullopt;
+  std::vector<std::string> changes;
+  for (auto& [workflow, change] : waiting_) {
+    changes.push_back(std::move(change));
+  }
+  waiting_.clear();
+  return changes;
+}
+
+Stream::Stream(Pool& pool, size_t most_listeners)
+    : pool_(pool), most_(most_listeners), thread_(&Stream::Loop, this) {}
+
+Stream::~Stream() {
+  End();
+  thread_.join();
+}
+
+std::shared_ptr<Stream::Listener> Stream::Listen(
+    const std::string& subject, std::optional<std::set<std::string>> projects) {
+  auto listener = std::make_shared<Listener>();
+  listener->subject_ = subject;
+  listener->projects_ = std::move(projects);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(listeners_, [](const auto& one) { return one.expired(); });
+  const auto of_subject = std::count_if(
+      listeners_.begin(), listeners_.end(), [&](const auto& one) {
+        const auto other = one.lock();
+        return other != nullptr && other->subject_ == subject;
+      });
+  if (of_subject >= kMostOfOneSubject) {
+    throw Problem::Passing(429, "this caller listens 8 times already; close one",
+                           5);
+  }
+  if (ended_ || listeners_.size() >= most_) {
+    throw Problem::Passing(503, "nobody else can listen now; try again later",
+                           5);
+  }
+  listeners_.push_back(listener);
+  woken_.notify_all();
+  return listener;
+}
+
+size_t Stream::listeners() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<size_t>(
+      std::count_if(listeners_.begin(), listeners_.end(),
+                    [](const auto& one) { return !one.expired(); }));
+}
+
+void Stream::End() {
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  woken_.notify_all();
+  for (const auto& one : listeners_) {
+    if (const auto listener = one.lock()) {
+      const std::lock_guard its_lock(listener->mutex_);
+      listener->ended_ = true;
+      listener->changed_.notify_all();
+    }
+  }
+}
+
+void Stream::Loop() {
+  bool failed = false;
+  std::unique_lock lock(mutex_);
+  while (!ended_) {
+    std::erase_if(listeners_, [](const auto& one) { return one.expired(); });
+    if (listeners_.empty()) {
+      known_.clear();
+      since_.clear();
+      woken_.wait(lock, [this] { return ended_ || !listeners_.empty(); });
+      continue;
+    }
+    lock.unlock();
+    try {
+      Ask();
+      failed = false;
+    } catch (const std::exception& error) {
+      if (!std::exchange(failed, true)) {
+        log::Warn("changes cannot be streamed for now",
+                  {{"reason", pool_.conninfo().Redact(error.what())}});
+      }
+    }
+    lock.lock();
+    woken_.wait_for(lock, kInterval, [this] { return ended_; });
+  }
+}
+
+void Stream::Ask() {
+  Json::Value arguments(Json::objectValue);
+  if (!since_.empty()) arguments["since"] = since_;
+  const auto answer = pool_.AsOperator(
+      {.function = "metrics.api_changes", .arguments = ToText(arguments)});
+  const auto changes = answer ? ParseJson(*answer) : std::nullopt;
+  if (!changes) return;
+
+  // The question reaches back a little, so most of the answer is known.
+  std::map<std::string, std::string> latest;
+  std::vector<const Json::Value*> fresh;
+  for (const auto& change : *changes) {
+    const auto workflow = change["workflow_id"].asString();
+    const auto text = ToText(change);
+    since_ = std::max(since_, change["last_updated"].asString());
+    const auto before = known_.find(workflow);
+    if (before == known_.end() || before->second != text) {
+      fresh.push_back(&change);
+    }
+    latest.emplace(workflow, text);
+  }
+  known_ = std::move(latest);
+
+  const std::lock_guard lock(mutex_);
+  for (const auto& one : listeners_) {
+    const auto listener = one.lock();
+    if (!listener) continue;
+    const std::lock_guard its_lock(listener->mutex_);
+    for (const auto* change : fresh) {
+      if (listener->projects_ &&
+          !listener->projects_->contains((*change)["project_id"].asString())) {
+        continue;
+      }
+      const auto workflow = (*change)["workflow_id"].asString();
+      listener->waiting_[workflow] = known_[workflow];
+    }
+    if (!listener->waiting_.empty()) listener->changed_.notify_all();
+  }
+}
+
+}  // namespace meshhook::api
