@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "collectors/all.h"
+#include "exporter/api/server.h"
 #include "exporter/check.h"
 #include "exporter/custom/collectors.h"
 #include "exporter/errors.h"
@@ -101,6 +102,14 @@ int Serve(const Conninfo& conninfo, const Options& options,
   std::optional<Worker> upkeeper;
   Scraper scraper(conninfo, options.collectors, &interrupt, options.scrape);
   scraper.StartBackground(options.http.scrape_timeout);
+  std::optional<api::Server> api;
+  if (!options.api.listen_addresses.empty()) {
+    api.emplace(options.api, Conninfo::FromVariable(ProcessEnvironment(),
+                                                    "API_DATABASE_URL"));
+    scraper.AlsoTell([&api](SelfSamples& samples) {
+      api::AddSamples(api->Statistics(), samples);
+    });
+  }
   std::optional<HttpServer> server(std::in_place, options.http, scraper);
   if (options.worker) {
     folder.emplace(conninfo, FoldTasks(), &interrupt);
@@ -113,6 +122,10 @@ int Serve(const Conninfo& conninfo, const Options& options,
                           {"worker", options.worker ? "on" : "off"}});
   }
 
+  for (const int port : api ? api->Ports() : std::vector<int>()) {
+    log::Info("serving the API", {{"port", std::to_string(port)}});
+  }
+
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
     if (options.collector_files.empty()) {
@@ -123,7 +136,9 @@ int Serve(const Conninfo& conninfo, const Options& options,
     }
   }
   log::Info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
-  server->AwaitIdle(pg::Clock::now() + kLastScrape);
+  const auto deadline = pg::Clock::now() + kLastScrape;
+  if (api) api->Drain(deadline);
+  server->AwaitIdle(deadline);
   interrupt.Fire();
   server.reset();
   return 0;

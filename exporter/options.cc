@@ -9,8 +9,10 @@
 #include <map>
 
 #include "collectors/all.h"
+#include "exporter/api/flags.h"
 #include "exporter/custom/collectors.h"
 #include "exporter/errors.h"
+#include "exporter/flags.h"
 #include "exporter/version.h"
 
 namespace meshhook {
@@ -26,7 +28,8 @@ The database, first of these that is set:
   DATA_SOURCE_URI, _USER, _PASS    HOST:5432/DB?sslmode=require, and who
   PGHOST, PGUSER, …                libpq's own
 Each of the first two lines may instead be a file's name, in NAME_FILE; so may
-PGPASSWORD, which counts where a URL has no password.
+PGPASSWORD, which counts where a URL has no password. The JSON API has a login
+of its own: API_DATABASE_URL, or its _FILE.
 
 Every flag but those of migrate is also read from PG_EXPORTER_ and its name in
 capitals, as in PG_EXPORTER_WEB_LISTEN_ADDRESS. A flag beats the environment.
@@ -35,17 +38,6 @@ First time:  DATABASE_URL=…owner…    meshhook-exporter migrate
 Then:        DATABASE_URL=…exporter… meshhook-exporter check
              DATABASE_URL=…exporter… meshhook-exporter
 Exit status: 0 fine, 2 something to mend, said in one line.)";
-
-std::string EnvironmentName(const std::string& flag) {
-  std::string name = "PG_EXPORTER_";
-  for (const char c : flag) {
-    name +=
-        c == '.' || c == '-'
-            ? '_'
-            : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  }
-  return name;
-}
 
 // Not a number is in no range, nor out of one.
 std::string NumberFault(const std::string& text) {
@@ -70,14 +62,6 @@ std::string PathFault(const std::string& path) {
   return "";
 }
 
-template <typename Value>
-CLI::Option* Add(CLI::App& app, const std::string& flag, Value& value,
-                 const std::string& help) {
-  return app.add_option("--" + flag, value, help)
-      ->envname(EnvironmentName(flag))
-      ->capture_default_str();
-}
-
 void AddDatabases(CLI::App& app, DatabaseOptions& databases, int& interval) {
   app.add_flag("--auto-discover-databases,!--no-auto-discover-databases",
                databases.discover,
@@ -87,17 +71,18 @@ void AddDatabases(CLI::App& app, DatabaseOptions& databases, int& interval) {
   const auto add_patterns = [&app](const std::string& flag,
                                    std::vector<std::string>& patterns,
                                    const std::string& help) {
-    Add(app, flag, patterns, help)->delimiter(',')->allow_extra_args(false);
+    AddFlag(app, flag, patterns, help)->delimiter(',')->allow_extra_args(false);
   };
   add_patterns("include-databases", databases.include,
                "of those only these: names, or patterns with * and ?; "
                "repeatable");
   add_patterns("exclude-databases", databases.exclude,
                "of those not these; repeatable");
-  Add(app, "databases.max-connections", databases.connections,
-      "most sessions with them at a time")
+  AddFlag(app, "databases.max-connections", databases.connections,
+          "most sessions with them at a time")
       ->check(CLI::Range(1, 100));
-  Add(app, "databases.interval", interval,
+  AddFlag(
+      app, "databases.interval", interval,
       "seconds between two questions to one of them; what is on the page in "
       "the meantime has its age with it")
       ->check(CLI::Range(1, 3600));
@@ -116,9 +101,9 @@ void AddCollector(CLI::App& app, Collector& collector, bool& enabled) {
           "--collector.NAME on");
   const std::string group = "What collectors may be told";
   if (collector.limit.rows > 0) {
-    Add(app, flag + ".limit", collector.limit.rows,
-        "most of its rows that have series, by " + collector.limit.rank +
-            "; 0: all")
+    AddFlag(app, flag + ".limit", collector.limit.rows,
+            "most of its rows that have series, by " + collector.limit.rank +
+                "; 0: all")
         ->check(CLI::Range(0, 1'000'000))
         ->group(group);
   }
@@ -131,7 +116,7 @@ void AddCollector(CLI::App& app, Collector& collector, bool& enabled) {
           ->group(group);
       continue;
     }
-    Add(app, name, setting.value, setting.help)->group(group);
+    AddFlag(app, name, setting.value, setting.help)->group(group);
   }
 }
 
@@ -141,8 +126,8 @@ struct CollectorFiles {
 };
 
 void AddCollectorFiles(CLI::App& app, CollectorFiles& collectors) {
-  Add(app, "collectors.file", collectors.files,
-      "YAML with collectors of your own; repeatable, read again on SIGHUP")
+  AddFlag(app, "collectors.file", collectors.files,
+          "YAML with collectors of your own; repeatable, read again on SIGHUP")
       ->delimiter(',')
       ->allow_extra_args(false);
   app.add_flag("--collectors.skip-invalid", collectors.skip_invalid,
@@ -190,36 +175,39 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
   app.require_subcommand(0, 1);
 
   options.http.listen_addresses = {":9187"};
-  Add(app, "web.listen-address", options.http.listen_addresses,
-      "where to serve HTTP; repeatable")
+  AddFlag(app, "web.listen-address", options.http.listen_addresses,
+          "where to serve HTTP; repeatable")
       ->delimiter(',')
       ->allow_extra_args(false);
-  Add(app, "web.telemetry-path", options.http.telemetry_path,
-      "where the metrics are")
+  AddFlag(app, "web.telemetry-path", options.http.telemetry_path,
+          "where the metrics are")
       ->check(PathFault);
   double scrape_timeout = 10;
-  Add(app, "scrape.timeout", scrape_timeout,
+  AddFlag(
+      app, "scrape.timeout", scrape_timeout,
       "most seconds a scrape may take; Prometheus' own limit counts if it is "
       "shorter")
       ->check(CLI::Range(0.5, 600.0))
       ->check(NumberFault);
-  Add(app, "scrape.max-series", options.scrape.max_series,
-      "most series on a page; what is beyond is dropped and counted, "
-      "MeshHook's "
-      "own last")
+  AddFlag(app, "scrape.max-series", options.scrape.max_series,
+          "most series on a page; what is beyond is dropped and counted, "
+          "MeshHook's "
+          "own last")
       ->check(CLI::Range(1'000, 10'000'000));
   int databases_interval = 15;
   AddDatabases(app, options.scrape.databases, databases_interval);
   std::string level = "info";
-  Add(app, "log.level", level, "debug, info, warn or error")
+  AddFlag(app, "log.level", level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   std::string format = "logfmt";
-  Add(app, "log.format", format, "logfmt or json")
+  AddFlag(app, "log.format", format, "logfmt or json")
       ->check(CLI::IsMember({"logfmt", "json"}));
   app.add_flag("--worker,!--no-worker", options.worker,
                "fold and refresh from here (default), or leave it to pg_cron "
                "or another exporter")
       ->envname("PG_EXPORTER_WORKER");
+
+  api::AddFlags(app, options.api);
 
   const auto files = CollectorFilesIn(argc, argv);
   auto collectors = collectors::All();
@@ -278,6 +266,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
     throw UsageError(error.what(), "see meshhook-exporter --help");
   }
 
+  api::CheckFlags(options.api);
   if (options.uninstall) {
     for (const std::string flag : {"--dir", "--print", "--backfill"}) {
       if (migrate->count(flag) == 0) continue;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "exporter/api/server.h"
 #include "exporter/collector.h"
 #include "exporter/custom/fields.h"
 #include "exporter/http.h"
@@ -20,6 +21,7 @@ enum class Command { kServe, kMigrate, kCheck, kScrape, kExplain, kMetrics };
 struct Options {
   Command command = Command::kServe;
   HttpOptions http;
+  api::ServerOptions api;
   log::Level log_level = log::Level::kInfo;
   log::Format log_format = log::Format::kLogfmt;
   ScrapeOptions scrape;

@@ -387,6 +387,7 @@ void Scraper::AppendSelf(Run& run) const {
              {run.server->address, run.server->full_version,
               run.server->short_version});
   }
+  if (tell_) tell_(self);
   self.AddProcess();
   run.page->Append(self.families());
   run.page->End();

@@ -6,11 +6,13 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "exporter/audience.h"
@@ -20,6 +22,7 @@
 #include "exporter/costs.h"
 #include "exporter/page.h"
 #include "exporter/pg.h"
+#include "exporter/self_metrics.h"
 
 namespace meshhook {
 
@@ -70,6 +73,12 @@ class Scraper {
   // have hung up: then what still ran in the database was cancelled.
   std::shared_ptr<const Page> Scrape(pg::Deadline deadline, int client = -1,
                                      Format format = Format::kText);
+
+  // What others have to tell beside the exporter itself, on every page. To be
+  // called before the first scrape; it is called by the thread that scrapes.
+  void AlsoTell(std::function<void(SelfSamples&)> tell) {
+    tell_ = std::move(tell);
+  }
 
   // From the next scrape on these are its collectors.
   void Replace(std::vector<Collector> collectors);
@@ -122,6 +131,8 @@ class Scraper {
   // Others are put in their place only where no scrape is under way.
   std::shared_ptr<Lanes> lanes_;
   std::chrono::milliseconds background_timeout_{0};  // 0: not started
+
+  std::function<void(SelfSamples&)> tell_;
 
   // Touched only by the one thread that collects.
   bool reached_ = false;                          // as was logged

@@ -10,7 +10,7 @@
 #include <iterator>
 #include <utility>
 
-#include "exporter/api/json.h"
+#include "exporter/api/strict_json.h"
 #include "exporter/log.h"
 
 namespace meshhook::api {
@@ -58,8 +58,8 @@ Json::Value ToJson(const Access& access) {
 
 // Up to `most` off the front.
 std::vector<Access> Taken(std::deque<Access>& queue, size_t most) {
-  const auto end = queue.begin() + static_cast<std::ptrdiff_t>(
-                                       std::min(most, queue.size()));
+  const auto end =
+      queue.begin() + static_cast<std::ptrdiff_t>(std::min(most, queue.size()));
   std::vector<Access> batch(std::make_move_iterator(queue.begin()),
                             std::make_move_iterator(end));
   queue.erase(queue.begin(), end);
@@ -143,7 +143,7 @@ void Audit::Write(const std::vector<Access>& batch) {
   Json::Value entries(Json::arrayValue);
   for (const auto& access : batch) entries.append(ToJson(access));
   pool_.AsLogin({.function = "metrics.record_access",
-                 .arguments = ToText(entries),
+                 .arguments = ToLine(entries),
                  .writes = true});
 }
 

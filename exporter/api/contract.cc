@@ -6,8 +6,8 @@
 #include <optional>
 #include <stdexcept>
 
-#include "exporter/api/json.h"
 #include "exporter/api/openapi.h"
+#include "exporter/api/strict_json.h"
 
 namespace meshhook::api {
 namespace {

@@ -57,6 +57,31 @@ void ThrowProblem(const pg::Error& error) {
   if (IsOutage(error)) throw Away();
 }
 
+// A login that could do more than the API needs, or less, is not used.
+void CheckLogin(pg::Connection& session) {
+  const auto login = session.Run(
+      {"SELECT rolsuper OR rolbypassrls, "
+       "coalesce(pg_has_role(to_regrole('authenticated'), 'MEMBER'), false), "
+       "coalesce(pg_has_role(to_regrole($1), 'MEMBER'), false) "
+       "FROM pg_roles WHERE rolname = session_user",
+       {kOperator}},
+      {.statement_timeout = kStatementTimeout, .lock_timeout = kLockTimeout},
+      pg::Clock::now() + kStatementTimeout);
+  const auto is = [&login](int column) { return login.Text(0, column) == "t"; };
+  if (is(0)) {
+    throw pg::Error(session.user() + " passes over row security", "42501",
+                    "connect as meshhook_api, or a role like it");
+  }
+  if (!is(1) || !is(2)) {
+    throw pg::Error(
+        session.user() + " may not become authenticated and " + kOperator,
+        "42501",
+        std::string("run meshhook-exporter migrate, and as an "
+                    "administrator: GRANT authenticated, ") +
+            kOperator + " TO " + session.user());
+  }
+}
+
 }  // namespace
 
 // A session for as long as this object lives.
@@ -103,10 +128,8 @@ class Pool::Borrowed {
   Session session_;
 };
 
-Pool::Pool(Conninfo conninfo, const pg::Interrupt* interrupt,
-           PoolOptions options)
+Pool::Pool(Conninfo conninfo, PoolOptions options)
     : conninfo_(std::move(conninfo)),
-      interrupt_(interrupt),
       options_(options),
       backoff_(kMostBackoff) {}
 
@@ -116,8 +139,9 @@ Pool::Session Pool::Open() {
     if (backoff_.Waiting(pg::Clock::now())) throw Away();
   }
   try {
-    auto session = std::make_unique<pg::Connection>(pg::Connection::Open(
-        conninfo_, pg::Clock::now() + kConnectTimeout, interrupt_));
+    auto session = std::make_unique<pg::Connection>(
+        pg::Connection::Open(conninfo_, pg::Clock::now() + kConnectTimeout));
+    CheckLogin(*session);
     const std::lock_guard lock(mutex_);
     backoff_.Succeeded();
     if (std::exchange(away_, false)) {
@@ -154,9 +178,8 @@ std::optional<std::string> Pool::Run(const Call& call, Settings settings) {
   bool again = !session.is_new() && !call.writes;
   while (true) {
     try {
-      const auto result =
-          session.Get().Run(query, guard,
-                            pg::Clock::now() + kStatementTimeout + kGrace);
+      const auto result = session.Get().Run(
+          query, guard, pg::Clock::now() + kStatementTimeout + kGrace);
       const auto cell = result.Get(0, 0);
       if (!cell) return std::nullopt;
       return std::string(*cell);

@@ -27,7 +27,7 @@ struct PoolOptions {
 class Pool {
  public:
   // Opens sessions as they are needed.
-  Pool(Conninfo conninfo, const pg::Interrupt* interrupt, PoolOptions options);
+  Pool(Conninfo conninfo, PoolOptions options);
 
   struct Call {
     std::string function;   // "metrics.api_summary"
@@ -56,7 +56,6 @@ class Pool {
   void NoteAway(const pg::Error& error);
 
   const Conninfo conninfo_;
-  const pg::Interrupt* const interrupt_;
   const PoolOptions options_;
 
   std::mutex mutex_;

@@ -3,7 +3,7 @@
 
 #include <json/value.h>
 
-#include "exporter/api/json.h"
+#include "exporter/api/strict_json.h"
 
 namespace meshhook::api {
 
@@ -51,7 +51,7 @@ std::string ToText(const Problem& problem) {
   body["status"] = problem.status();
   body["detail"] = problem.detail();
   if (!problem.parameter().empty()) body["parameter"] = problem.parameter();
-  return ToText(body);
+  return ToLine(body);
 }
 
 }  // namespace meshhook::api

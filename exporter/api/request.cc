@@ -5,8 +5,8 @@
 #include <cctype>
 #include <optional>
 
-#include "exporter/api/json.h"
 #include "exporter/api/problem.h"
+#include "exporter/api/strict_json.h"
 #include "exporter/utf8.h"
 
 namespace meshhook::api {
@@ -126,8 +126,8 @@ Json::Value Body(const Operation& operation, const Request& request,
   if (!IsJson(request.content_type)) {
     throw Problem(415, "send the body with Content-Type: application/json");
   }
-  auto body = ParseJson(request.body);
-  if (!body || !body->isObject()) {
+  auto body = ParseObject(request.body);
+  if (!body) {
     throw Problem(400,
                   "the body is not a JSON object (UTF-8, no member twice, "
                   "no U+0000)");

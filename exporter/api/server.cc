@@ -12,9 +12,8 @@
 #include <string_view>
 #include <utility>
 
-#include "exporter/api/json.h"
-#include "exporter/api/problem.h"
 #include "exporter/api/request.h"
+#include "exporter/api/strict_json.h"
 #include "exporter/http_sockets.h"
 #include "exporter/log.h"
 
@@ -120,27 +119,27 @@ struct Server::Asked {
   Json::Value arguments = {};
 };
 
-Server::Server(ServerOptions options, Conninfo conninfo,
-               const pg::Interrupt* interrupt)
+Server::Server(ServerOptions options, Conninfo conninfo)
     : options_(std::move(options)),
       keys_(options_.auth),
       authenticator_(keys_, options_.rules),
-      pool_(std::move(conninfo), interrupt, options_.pool),
+      pool_(std::move(conninfo), options_.pool),
       audit_(pool_),
       stream_(pool_, static_cast<size_t>(options_.listeners)),
       limiter_(options_.requests_per_second),
-      listener_({.addresses = options_.listen_addresses,
-                 .flag = "--api.listen-address",
-                 .threads = options_.pool.connections + options_.pool.waiting +
-                            options_.listeners + kSpareThreads,
-                 .max_request_bytes = kMostRequest},
-                [] {
-                  mg_callbacks callbacks{};
-                  callbacks.begin_request = &Server::RefuseBody;
-                  callbacks.http_error = &Server::AnswerMalformed;
-                  return callbacks;
-                }(),
-                &Server::Handle, this) {}
+      listener_(
+          {.addresses = options_.listen_addresses,
+           .flag = "--api.listen-address",
+           .threads = options_.pool.connections + options_.pool.waiting +
+                      options_.listeners + kSpareThreads,
+           .max_request_bytes = kMostRequest},
+          [] {
+            mg_callbacks callbacks{};
+            callbacks.begin_request = &Server::RefuseBody;
+            callbacks.http_error = &Server::AnswerMalformed;
+            return callbacks;
+          }(),
+          &Server::Handle, this) {}
 
 Server::~Server() { stream_.End(); }
 
@@ -179,8 +178,9 @@ int Server::RefuseBody(mg_connection* connection) {
 int Server::AnswerMalformed(mg_connection* connection, int status,
                             const char* /*message*/) {
   auto answer = ProblemAnswer(
-      status == 413 ? Problem(431, "request line and headers are longer than "
-                                   "16 KiB")
+      status == 413 ? Problem(431,
+                              "request line and headers are longer than "
+                              "16 KiB")
                     : Problem(status, StatusText(status)));
   answer.headers.emplace_back("Connection", "close");
   Send(connection, answer, true);
@@ -224,11 +224,12 @@ Answer Server::AnswerTo(Asked& asked) {
   if (asked.path.size() > kMostPath) {
     throw Problem(414, "the path is longer than 1024 bytes");
   }
-  const auto match = contract_.Find(
-      asked.method == "HEAD" ? "GET" : asked.method, asked.path);
+  const auto match =
+      contract_.Find(asked.method == "HEAD" ? "GET" : asked.method, asked.path);
   if (match.methods.empty()) {
-    throw Problem(404, "there is nothing here; /api/openapi.json says what "
-                       "there is");
+    throw Problem(404,
+                  "there is nothing here; /api/openapi.json says what "
+                  "there is");
   }
   if (asked.method == "OPTIONS") return Preflight(asked);
   if (match.operation == nullptr) {
@@ -262,7 +263,7 @@ Answer Server::AnswerFrom(const Asked& asked) {
   } else if (asked.operation->id != "stream") {
     auto body = pool_.AsCaller(*asked.caller,
                                {.function = asked.operation->function,
-                                .arguments = ToText(asked.arguments),
+                                .arguments = ToLine(asked.arguments),
                                 .writes = asked.operation->method != "GET"});
     if (!body) throw Problem(404, "there is no such thing here");
     if (asked.operation->has_answer) {
@@ -356,8 +357,8 @@ int Server::Serve(Asked& asked, Stream::Listener& listener) {
   const int socket = ClientSocket(asked.connection);
   const auto valid = std::chrono::duration_cast<Clock::duration>(
       asked.caller->expires - std::chrono::system_clock::now());
-  const auto end = Clock::now() +
-                   std::min<Clock::duration>(options_.stream_life, valid);
+  const auto end =
+      Clock::now() + std::min<Clock::duration>(options_.stream_life, valid);
   auto heartbeat = Clock::now() + kHeartbeat;
   while (Clock::now() < end && !HungUp(socket)) {
     const auto changes =

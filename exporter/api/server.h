@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "exporter/api/audit.h"
@@ -16,6 +17,7 @@
 #include "exporter/api/contract.h"
 #include "exporter/api/limiter.h"
 #include "exporter/api/pool.h"
+#include "exporter/api/problem.h"
 #include "exporter/api/statistics.h"
 #include "exporter/api/stream.h"
 #include "exporter/conninfo.h"
@@ -26,7 +28,7 @@ namespace meshhook::api {
 struct ServerOptions {
   std::vector<std::string> listen_addresses;  // none: there is no API
   AuthOptions auth;
-  TokenRules rules;
+  TokenRules rules{.audience = "authenticated", .issuer = ""};
   std::vector<std::string> cors_origins;
   double requests_per_second = 20;  // of one subject
   int listeners = 64;               // of the stream
@@ -48,8 +50,7 @@ struct Answer {
 class Server {
  public:
   // Throws UsageError: an address or a file of keys is of no use.
-  Server(ServerOptions options, Conninfo conninfo,
-         const pg::Interrupt* interrupt);
+  Server(ServerOptions options, Conninfo conninfo);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -9,6 +9,8 @@
 #include <mutex>
 #include <string>
 
+#include "exporter/self_metrics.h"
+
 namespace meshhook::api {
 
 struct OperationStatistics {
@@ -21,6 +23,9 @@ struct ServerStatistics {
   std::uint64_t audit_lost = 0;
   std::size_t listeners = 0;
 };
+
+// As self metrics.
+void AddSamples(const ServerStatistics& statistics, SelfSamples& samples);
 
 // Thread-safe.
 class StatisticsBook {

@@ -7,8 +7,8 @@
 #include <exception>
 #include <utility>
 
-#include "exporter/api/json.h"
 #include "exporter/api/problem.h"
+#include "exporter/api/strict_json.h"
 #include "exporter/log.h"
 
 namespace meshhook::api {
@@ -50,14 +50,14 @@ std::shared_ptr<Stream::Listener> Stream::Listen(
   listener->projects_ = std::move(projects);
   const std::lock_guard lock(mutex_);
   std::erase_if(listeners_, [](const auto& one) { return one.expired(); });
-  const auto of_subject = std::count_if(
-      listeners_.begin(), listeners_.end(), [&](const auto& one) {
+  const auto of_subject =
+      std::count_if(listeners_.begin(), listeners_.end(), [&](const auto& one) {
         const auto other = one.lock();
         return other != nullptr && other->subject_ == subject;
       });
   if (of_subject >= kMostOfOneSubject) {
-    throw Problem::Passing(429, "this caller listens 8 times already; close one",
-                           5);
+    throw Problem::Passing(429,
+                           "this caller listens 8 times already; close one", 5);
   }
   if (ended_ || listeners_.size() >= most_) {
     throw Problem::Passing(503, "nobody else can listen now; try again later",
@@ -118,7 +118,7 @@ void Stream::Ask() {
   Json::Value arguments(Json::objectValue);
   if (!since_.empty()) arguments["since"] = since_;
   const auto answer = pool_.AsOperator(
-      {.function = "metrics.api_changes", .arguments = ToText(arguments)});
+      {.function = "metrics.api_changes", .arguments = ToLine(arguments)});
   const auto changes = answer ? ParseJson(*answer) : std::nullopt;
   if (!changes) return;
 
@@ -127,7 +127,7 @@ void Stream::Ask() {
   std::vector<const Json::Value*> fresh;
   for (const auto& change : *changes) {
     const auto workflow = change["workflow_id"].asString();
-    const auto text = ToText(change);
+    const auto text = ToLine(change);
     since_ = std::max(since_, change["last_updated"].asString());
     const auto before = known_.find(workflow);
     if (before == known_.end() || before->second != text) {
