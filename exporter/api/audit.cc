@@ -142,9 +142,9 @@ void Audit::Loop() {
 void Audit::Write(const std::vector<Access>& batch) {
   Json::Value entries(Json::arrayValue);
   for (const auto& access : batch) entries.append(ToJson(access));
-  pool_.AsLogin({.function = "metrics.record_access",
-                 .arguments = ToLine(entries),
-                 .writes = true});
+  pool_.AsLogin(
+      {.query = {"SELECT metrics.record_access($1)", {ToLine(entries)}},
+       .writes = true});
 }
 
 void Audit::PutBack(std::vector<Access> batch) {

@@ -170,8 +170,6 @@ std::optional<std::string> Pool::Run(const Call& call, Settings settings) {
                         .lock_timeout = kLockTimeout,
                         .read_only = !call.writes,
                         .settings = std::move(settings)};
-  const pg::Query query{"SELECT " + call.function + "($1::jsonb)::text",
-                        {call.arguments}};
   Borrowed session(*this);
   // A session that was closed while nobody used it tells so only when it is
   // used; what reads may then be asked once more.
@@ -179,7 +177,7 @@ std::optional<std::string> Pool::Run(const Call& call, Settings settings) {
   while (true) {
     try {
       const auto result = session.Get().Run(
-          query, guard, pg::Clock::now() + kStatementTimeout + kGrace);
+          call.query, guard, pg::Clock::now() + kStatementTimeout + kGrace);
       const auto cell = result.Get(0, 0);
       if (!cell) return std::nullopt;
       return std::string(*cell);

@@ -30,13 +30,12 @@ class Pool {
   Pool(Conninfo conninfo, PoolOptions options);
 
   struct Call {
-    std::string function;   // "metrics.api_summary"
-    std::string arguments;  // jsonb
+    pg::Query query;  // that gives one value
     bool writes = false;
   };
-  // What it gives as text; nullopt for NULL. Throws Problem: what the function
-  // says to its caller, or 503 where the database is away, too slow or has too
-  // many calls already. Anything else is a pg::Error.
+  // The value as text; nullopt for NULL. Throws Problem: what the function says
+  // to its caller, or 503 where the database is away, too slow or has too many
+  // calls already. Anything else is a pg::Error.
   std::optional<std::string> AsCaller(const Caller& caller, const Call& call);
   // The same with the rights of the login itself.
   std::optional<std::string> AsLogin(const Call& call);

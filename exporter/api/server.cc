@@ -261,10 +261,11 @@ Answer Server::AnswerFrom(const Asked& asked) {
   if (asked.operation->public_) {
     answer.body = contract_.text();
   } else if (asked.operation->id != "stream") {
-    auto body = pool_.AsCaller(*asked.caller,
-                               {.function = asked.operation->function,
-                                .arguments = ToLine(asked.arguments),
-                                .writes = asked.operation->method != "GET"});
+    auto body = pool_.AsCaller(
+        *asked.caller,
+        {.query = {"SELECT " + asked.operation->function + "($1)",
+                   {ToLine(asked.arguments)}},
+         .writes = asked.operation->method != "GET"});
     if (!body) throw Problem(404, "there is no such thing here");
     if (asked.operation->has_answer) {
       answer.body = *std::move(body);
@@ -331,7 +332,7 @@ void Server::AddCors(const Asked& asked, Answer& answer) const {
 
 std::shared_ptr<Stream::Listener> Server::Listen(const Asked& asked) {
   const auto answer = pool_.AsCaller(
-      *asked.caller, {.function = "metrics.api_projects", .arguments = "{}"});
+      *asked.caller, {.query = {"SELECT metrics.api_projects()", {}}});
   std::optional<std::set<std::string>> projects;
   if (const auto listed = answer ? ParseJson(*answer) : std::nullopt) {
     projects.emplace();

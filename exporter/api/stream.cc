@@ -94,8 +94,7 @@ void Stream::Loop() {
   while (!ended_) {
     std::erase_if(listeners_, [](const auto& one) { return one.expired(); });
     if (listeners_.empty()) {
-      known_.clear();
-      since_.clear();
+      seen_.clear();
       woken_.wait(lock, [this] { return ended_ || !listeners_.empty(); });
       continue;
     }
@@ -115,40 +114,24 @@ void Stream::Loop() {
 }
 
 void Stream::Ask() {
-  Json::Value arguments(Json::objectValue);
-  if (!since_.empty()) arguments["since"] = since_;
   const auto answer = pool_.AsOperator(
-      {.function = "metrics.api_changes", .arguments = ToLine(arguments)});
-  const auto changes = answer ? ParseJson(*answer) : std::nullopt;
-  if (!changes) return;
-
-  // The question reaches back a little, so most of the answer is known.
-  std::map<std::string, std::string> latest;
-  std::vector<const Json::Value*> fresh;
-  for (const auto& change : *changes) {
-    const auto workflow = change["workflow_id"].asString();
-    const auto text = ToLine(change);
-    since_ = std::max(since_, change["last_updated"].asString());
-    const auto before = known_.find(workflow);
-    if (before == known_.end() || before->second != text) {
-      fresh.push_back(&change);
-    }
-    latest.emplace(workflow, text);
-  }
-  known_ = std::move(latest);
+      {.query = {"SELECT metrics.api_changes(nullif($1, ''))", {seen_}}});
+  const auto news = answer ? ParseObject(*answer) : std::nullopt;
+  if (!news) return;
+  seen_ = (*news)["seen"].asString();
+  const auto& changes = (*news)["changes"];
 
   const std::lock_guard lock(mutex_);
   for (const auto& one : listeners_) {
     const auto listener = one.lock();
     if (!listener) continue;
     const std::lock_guard its_lock(listener->mutex_);
-    for (const auto* change : fresh) {
+    for (const auto& change : changes) {
       if (listener->projects_ &&
-          !listener->projects_->contains((*change)["project_id"].asString())) {
+          !listener->projects_->contains(change["project_id"].asString())) {
         continue;
       }
-      const auto workflow = (*change)["workflow_id"].asString();
-      listener->waiting_[workflow] = known_[workflow];
+      listener->waiting_[change["workflow_id"].asString()] = ToLine(change);
     }
     if (!listener->waiting_.empty()) listener->changed_.notify_all();
   }

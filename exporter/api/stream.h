@@ -67,9 +67,9 @@ class Stream {
   bool ended_ = false;
   std::thread thread_;
 
-  // Touched by the thread alone.
-  std::string since_;                         // last_updated of the latest
-  std::map<std::string, std::string> known_;  // workflow → its last change
+  // What the database had when it was last asked; "": that begins now. Touched
+  // by the thread alone.
+  std::string seen_;
 };
 
 }  // namespace meshhook::api
