@@ -103,6 +103,12 @@ print_addresses() {
     printf '  %-14s%s\n' Grafana \
       'no grafana-server on PATH; docker compose has it, with the dashboards'
   fi
+  if [[ -n $API_DATABASE_URL ]]; then
+    step 'Ask the API, as an operator'
+    # shellcheck disable=SC2016  # for the reader's shell
+    printf '  curl -H "Authorization: Bearer $(%s %s)" %s\n' \
+      "$ROOT/scripts/lib/api_token.py" "$API_SECRET" "$API_URL/api/metrics"
+  fi
   step 'Slack messages and mails land in'
   printf '  tail -f %s | jq .\n' "$NOTIFICATIONS"
   if [[ -n $OWNER_DATABASE_URL ]]; then

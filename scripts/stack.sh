@@ -140,7 +140,7 @@ prepare() {
   if [[ -e $DIR/.meshhook-stack ]]; then
     all_down
     rm -rf "$DIR"/{postgres,alertmanager,prometheus,grafana,log,run} \
-      "$DIR"/{stack.env,notifications.jsonl}
+      "$DIR"/{stack.env,notifications.jsonl,api_secret}
   fi
   chmod 0711 "$DIR"  # the server's own user must pass through
   : >"$DIR/.meshhook-stack"
@@ -149,15 +149,16 @@ prepare() {
 
 up_parts() {
   local ports load_rate=$1 watched=$2 with_grafana=$3 parts
-  read -ra ports < <(free_ports 7)
+  read -ra ports < <(free_ports 8)
   parts=(exporter catcher alertmanager prometheus node_exporter)
   if [[ -n $watched ]]; then
     write_env DATABASE_URL "$watched" OWNER_DATABASE_URL '' \
-      ADMIN_DATABASE_URL ''
+      ADMIN_DATABASE_URL '' API_DATABASE_URL ''
   else
     create_database
     local server=127.0.0.1:$PGPORT/meshhook
     write_env DATABASE_URL "postgresql://meshhook_exporter@$server" \
+      API_DATABASE_URL "postgresql://meshhook_api@$server" \
       OWNER_DATABASE_URL "postgresql://postgres@$server" \
       ADMIN_DATABASE_URL "postgresql://supabase_admin@$server"
     parts=(postgres "${parts[@]}")
@@ -176,10 +177,12 @@ up_parts() {
     SLACK_URL "http://127.0.0.1:${ports[4]}/slack" \
     SMTP_ADDRESS "127.0.0.1:${ports[5]}" \
     GRAFANA_URL "http://127.0.0.1:${ports[6]}" \
+    API_URL "http://127.0.0.1:${ports[7]}" API_SECRET "$DIR/api_secret" \
     NOTIFICATIONS "$DIR/notifications.jsonl" \
     LOAD_RATE "$load_rate" STACK_PARTS "${parts[*]}"
   read_env
   : >"$NOTIFICATIONS"
+  (umask 077 && head -c 32 /dev/urandom | base64 >"$API_SECRET")
 
   if [[ -z $watched ]]; then
     migrate

@@ -82,10 +82,18 @@ kill_postgres() {
   rm -f "$DIR/run/postgres.pid"
 }
 
+# The API's login is made with the demo's database; in one's own nobody knows
+# what it is.
 start_exporter() {
-  DATABASE_URL=$DATABASE_URL process_start "$DIR" exporter \
+  local api=()
+  if [[ -n $API_DATABASE_URL ]]; then
+    api=(--api.listen-address="${API_URL#http://}"
+      --api.jwt-secret-file="$API_SECRET")
+  fi
+  DATABASE_URL=$DATABASE_URL API_DATABASE_URL=$API_DATABASE_URL \
+    process_start "$DIR" exporter \
     env --unset=DATA_SOURCE_NAME "$MESHHOOK_BIN/meshhook-exporter" \
-    --web.listen-address="${EXPORTER_URL#http://}"
+    --web.listen-address="${EXPORTER_URL#http://}" "${api[@]}"
 }
 alive_exporter() { answers "$EXPORTER_URL/healthz"; }
 ready_exporter() { answers "$EXPORTER_URL/readyz"; }
