@@ -13,10 +13,9 @@ namespace meshhook::api {
 // Deeper than anything here is, and far from what a thread's stack holds.
 inline constexpr int kDeepestJson = 32;
 
-// The object that the text is. nullopt where it is anything else, or could be
-// read in two ways: comments, a key that stands twice, text behind the end,
-// bytes that are not UTF-8; and where PostgreSQL would refuse it as jsonb,
-// which holds neither NUL nor half of a surrogate pair.
+// The object that the text is, by RFC 8259 to the letter. nullopt where it is
+// anything else; where a key stands twice in it; and where PostgreSQL would
+// refuse it as jsonb, which has no place for NUL.
 std::optional<Json::Value> ParseObject(std::string_view text);
 
 // In one line of ASCII.
