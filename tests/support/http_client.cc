@@ -81,13 +81,17 @@ bool HttpConnection::Readable(int milliseconds) const {
 
 HttpResponse Request(int port, const std::string& method,
                      const std::string& path,
-                     const std::vector<std::string>& headers) {
+                     const std::vector<std::string>& headers,
+                     const std::string& body) {
   const HttpConnection connection(port);
   std::string request = method + " " + path +
                         " HTTP/1.1\r\nHost: localhost\r\n"
                         "Connection: close\r\n";
   for (const auto& header : headers) request += header + "\r\n";
-  connection.Send(request + "\r\n");
+  if (!body.empty()) {
+    request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  }
+  connection.Send(request + "\r\n" + body);
   const std::string bytes = connection.ReadToEnd();
 
   HttpResponse response;

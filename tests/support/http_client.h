@@ -39,10 +39,12 @@ class HttpConnection {
   int socket_;
 };
 
-// One request on a connection of its own; header lines without their ends.
+// One request on a connection of its own; header lines without their ends. A
+// body has its Content-Length; "" is none.
 HttpResponse Request(int port, const std::string& method,
                      const std::string& path,
-                     const std::vector<std::string>& headers = {});
+                     const std::vector<std::string>& headers = {},
+                     const std::string& body = "");
 HttpResponse Get(int port, const std::string& path,
                  const std::vector<std::string>& headers = {});
 
