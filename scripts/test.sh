@@ -27,7 +27,9 @@ What it does, in order
      collectors (SQL, to which a sanitizer adds nothing), the checks of
      alerts, dashboards, compose.yaml, style and reference pages, and the whole
      stack
-  5. runs every collector on the oldest and on the newest PostgreSQL;
+  5. feeds the API's parsers for a minute what nobody would send on purpose;
+     scripts/fuzz.sh can do so for longer
+  6. runs every collector on the oldest and on the newest PostgreSQL;
      scripts/test-matrix.sh runs more tests on all versions
 
 Exit status: 0 if every test passed.
@@ -63,6 +65,8 @@ else
   build_and_test asan --label-regex 'unit|integration|faults'
   build_and_test tsan --label-regex 'unit|integration|faults'
   build_and_test release
+  step 'fuzz'
+  scripts/fuzz.sh --seconds 60
   step 'the oldest and the newest PostgreSQL'
   scripts/test-matrix.sh --contract "$(server_versions | head -n 1)" \
     "$(server_versions | tail -n 1)"

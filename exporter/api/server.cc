@@ -264,7 +264,7 @@ Answer Server::AnswerFrom(const Asked& asked) {
     auto body = pool_.AsCaller(
         *asked.caller,
         {.query = {"SELECT " + asked.operation->function + "($1)",
-                   {ToLine(asked.arguments)}},
+                   {ToLine(asked.arguments, 15)}},
          .writes = asked.operation->method != "GET"});
     if (!body) throw Problem(404, "there is no such thing here");
     if (asked.operation->has_answer) {

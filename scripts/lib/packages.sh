@@ -23,15 +23,17 @@ package_list() {
       build)
         printf '%s\n' g++ cmake ninja-build pkg-config prometheus-cpp-dev \
           libpq-dev libcivetweb-dev libjsoncpp-dev libgtest-dev \
-          libyaml-cpp-dev libcli11-dev libspdlog-dev libdeflate-dev zlib1g-dev
+          libyaml-cpp-dev libcli11-dev libspdlog-dev libdeflate-dev zlib1g-dev \
+          libjwt-dev libssl-dev libcurl4-openssl-dev
         ;;
       runtime)
         printf '%s\n' ca-certificates libpq5 libprometheus-cpp-core1.0 \
           libcivetweb1 libjsoncpp25 libyaml-cpp0.7 libspdlog1.10 libfmt9 \
-          libdeflate0
+          libdeflate0 libjwt0 libssl3 libcurl4
         ;;
-      test) printf '%s\n' clang-format clang-tidy shellcheck python3 python3-yaml \
-        git pgbouncer postgresql-15-hypopg python3-prometheus-client ;;
+      test) printf '%s\n' clang clang-format clang-tidy libclang-rt-14-dev \
+        shellcheck python3 python3-yaml git pgbouncer postgresql-15-hypopg \
+        python3-prometheus-client ;;
       stack)
         package_list catcher
         printf '%s\n' postgresql postgresql-contrib prometheus \

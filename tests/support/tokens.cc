@@ -163,7 +163,8 @@ Json::Value Signer::Jwk() const {
 
 Json::Value Signer::PrivateJwk() const {
   Json::Value jwk = Jwk();
-  jwk["d"] = Number(OSSL_PKEY_PARAM_PRIV_KEY);
+  jwk["d"] = Number(algorithm_ == "RS256" ? OSSL_PKEY_PARAM_RSA_D
+                                          : OSSL_PKEY_PARAM_PRIV_KEY);
   return jwk;
 }
 

@@ -32,7 +32,7 @@ class Signer {
   std::string Sign(std::string_view bytes) const;
 
   Json::Value Jwk() const;         // its public part
-  Json::Value PrivateJwk() const;  // of an elliptic curve, with its secret
+  Json::Value PrivateJwk() const;  // with what signs
   std::string PublicPem() const;
   std::string PublicDer() const;
 
