@@ -65,11 +65,11 @@ class Stream {
   std::condition_variable woken_;
   std::vector<std::weak_ptr<Listener>> listeners_;
   bool ended_ = false;
-  std::thread thread_;
 
   // What the database had when it was last asked; "": that begins now. Touched
   // by the thread alone.
   std::string seen_;
+  std::thread thread_;  // the last, as it uses the rest from its start
 };
 
 }  // namespace meshhook::api
