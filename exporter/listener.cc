@@ -124,8 +124,9 @@ Listener::Listener(ListenerOptions options, mg_callbacks callbacks,
   const std::string threads = std::to_string(options_.threads);
   const std::string size = std::to_string(options_.max_request_bytes);
   // A client that is slow to ask holds a thread until the request's time is
-  // over, and others must not find them all held.
-  const std::array<const char*, 15> settings{"listening_ports",
+  // over, and others must not find them all held. A path is what it says: were
+  // it decoded, a gateway could be told one path and this server another.
+  const std::array<const char*, 17> settings{"listening_ports",
                                              ports.c_str(),
                                              "num_threads",
                                              threads.c_str(),
@@ -134,6 +135,8 @@ Listener::Listener(ListenerOptions options, mg_callbacks callbacks,
                                              "max_request_size",
                                              size.c_str(),
                                              "enable_directory_listing",
+                                             "no",
+                                             "decode_url",
                                              "no",
                                              "enable_keep_alive",
                                              "yes",
