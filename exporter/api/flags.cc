@@ -74,7 +74,8 @@ void AddFlags(CLI::App& app, ServerOptions& options) {
       "of one caller; twice as many at once")
       ->check(CLI::Range(0.1, 100'000.0))
       ->check(NumberFault);
-  add("max-connections", options.pool.connections, "most sessions of the API")
+  add("max-connections", options.pool.connections,
+      "most sessions for requests; two more are for the audit and the stream")
       ->check(CLI::Range(1, 100));
   add("max-waiting", options.pool.waiting,
       "most requests that wait for one of them; others get 503")

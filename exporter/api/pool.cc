@@ -87,19 +87,9 @@ void CheckLogin(pg::Connection& session) {
 // A session for as long as this object lives.
 class Pool::Borrowed {
  public:
-  explicit Borrowed(Pool& pool) : pool_(pool) {
+  Borrowed(Pool& pool, For whom) : pool_(pool), whom_(whom) {
     std::unique_lock lock(pool_.mutex_);
-    const auto is_free = [this] {
-      return pool_.busy_ < pool_.options_.connections;
-    };
-    if (!is_free()) {
-      if (pool_.waiting_ >= pool_.options_.waiting) throw Busy();
-      ++pool_.waiting_;
-      const bool came = pool_.returned_.wait_for(lock, kPatience, is_free);
-      --pool_.waiting_;
-      if (!came) throw Busy();
-    }
-    ++pool_.busy_;
+    if (whom_ == For::kCaller) AwaitTurn(lock);
     if (!pool_.idle_.empty()) {
       session_ = std::move(pool_.idle_.back());
       pool_.idle_.pop_back();
@@ -107,7 +97,7 @@ class Pool::Borrowed {
   }
   ~Borrowed() {
     const std::lock_guard lock(pool_.mutex_);
-    --pool_.busy_;
+    if (whom_ == For::kCaller) --pool_.busy_;
     if (session_ && session_->open()) {
       pool_.idle_.push_back(std::move(session_));
     }
@@ -124,7 +114,22 @@ class Pool::Borrowed {
   void Discard() { session_.reset(); }
 
  private:
+  void AwaitTurn(std::unique_lock<std::mutex>& lock) {
+    const auto is_free = [this] {
+      return pool_.busy_ < pool_.options_.connections;
+    };
+    if (!is_free()) {
+      if (pool_.waiting_ >= pool_.options_.waiting) throw Busy();
+      ++pool_.waiting_;
+      const bool came = pool_.returned_.wait_for(lock, kPatience, is_free);
+      --pool_.waiting_;
+      if (!came) throw Busy();
+    }
+    ++pool_.busy_;
+  }
+
   Pool& pool_;
+  const For whom_;
   Session session_;
 };
 
@@ -164,16 +169,19 @@ void Pool::NoteAway(const pg::Error& error) {
               {"remedy", RemedyFor(error)}});
 }
 
-std::optional<std::string> Pool::Run(const Call& call, Settings settings) {
+std::optional<std::string> Pool::Run(const Call& call, For whom,
+                                     Settings settings) {
   settings.insert(settings.begin(), {"timezone", "UTC"});
   const pg::Guard guard{.statement_timeout = kStatementTimeout,
                         .lock_timeout = kLockTimeout,
                         .read_only = !call.writes,
                         .settings = std::move(settings)};
-  Borrowed session(*this);
+  Borrowed session(*this, whom);
   // A session that was closed while nobody used it tells so only when it is
-  // used; what reads may then be asked once more.
+  // used; what reads may then be asked once more. One that answers too late was
+  // not closed, and its server has had its time.
   bool again = !session.is_new() && !call.writes;
+  const auto soon = pg::Clock::now() + kGrace;
   while (true) {
     try {
       const auto result = session.Get().Run(
@@ -182,7 +190,7 @@ std::optional<std::string> Pool::Run(const Call& call, Settings settings) {
       if (!cell) return std::nullopt;
       return std::string(*cell);
     } catch (const pg::Error& error) {
-      if (again && IsOutage(error)) {
+      if (again && IsOutage(error) && pg::Clock::now() < soon) {
         again = false;
         session.Discard();
         continue;
@@ -195,17 +203,18 @@ std::optional<std::string> Pool::Run(const Call& call, Settings settings) {
 
 std::optional<std::string> Pool::AsCaller(const Caller& caller,
                                           const Call& call) {
-  return Run(call, {{"request.jwt.claims", caller.claims},
-                    {"role", caller.role == "service_role" ? kOperator
-                                                           : "authenticated"}});
+  return Run(
+      call, For::kCaller,
+      {{"request.jwt.claims", caller.claims},
+       {"role", caller.role == "service_role" ? kOperator : "authenticated"}});
 }
 
 std::optional<std::string> Pool::AsLogin(const Call& call) {
-  return Run(call, {});
+  return Run(call, For::kOwn, {});
 }
 
 std::optional<std::string> Pool::AsOperator(const Call& call) {
-  return Run(call, {{"role", kOperator}});
+  return Run(call, For::kOwn, {{"role", kOperator}});
 }
 
 }  // namespace meshhook::api

@@ -18,8 +18,8 @@
 namespace meshhook::api {
 
 struct PoolOptions {
-  int connections = 4;
-  int waiting = 16;  // requests that may wait for one of them
+  int connections = 4;  // for callers
+  int waiting = 16;     // callers that may wait for one of them
 };
 
 // Thread-safe. Every call is a transaction of its own, in which alone the role
@@ -37,7 +37,9 @@ class Pool {
   // to its caller, or 503 where the database is away, too slow or has too many
   // calls already. Anything else is a pg::Error.
   std::optional<std::string> AsCaller(const Caller& caller, const Call& call);
-  // The same with the rights of the login itself.
+  // The same with the rights of the login itself. This and the next are for the
+  // API's own threads: they have sessions beside those for callers, so that
+  // neither waits for the other.
   std::optional<std::string> AsLogin(const Call& call);
   // The same as an operator.
   std::optional<std::string> AsOperator(const Call& call);
@@ -50,7 +52,9 @@ class Pool {
   using Session = std::unique_ptr<pg::Connection>;
   class Borrowed;
 
-  std::optional<std::string> Run(const Call& call, Settings settings);
+  enum class For { kCaller, kOwn };
+
+  std::optional<std::string> Run(const Call& call, For whom, Settings settings);
   Session Open();
   void NoteAway(const pg::Error& error);
 
@@ -60,7 +64,7 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<Session> idle_;  // the last used at the end
-  int busy_ = 0;
+  int busy_ = 0;               // with callers
   int waiting_ = 0;
   Backoff backoff_;  // of connecting
   bool away_ = false;

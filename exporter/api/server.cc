@@ -29,7 +29,6 @@ constexpr auto kProblem = "application/problem+json";
 constexpr int kMostRequest = 16 << 10;  // bytes of request line and headers
 constexpr size_t kMostPath = 1024;
 constexpr int kSpareThreads = 12;  // for those who are refused or slow to ask
-constexpr auto kHeartbeat = seconds(15);
 constexpr auto kLook = milliseconds(500);  // whether a listener has hung up
 
 // Written here because CivetWeb's own way to write a header makes its Date with
@@ -360,7 +359,7 @@ int Server::Serve(Asked& asked, Stream::Listener& listener) {
       asked.caller->expires - std::chrono::system_clock::now());
   const auto end =
       Clock::now() + std::min<Clock::duration>(options_.stream_life, valid);
-  auto heartbeat = Clock::now() + kHeartbeat;
+  auto heartbeat = Clock::now() + options_.heartbeat;
   while (Clock::now() < end && !HungUp(socket)) {
     const auto changes =
         listener.Next(std::min({end, heartbeat, Clock::now() + kLook}));
@@ -372,7 +371,7 @@ int Server::Serve(Asked& asked, Stream::Listener& listener) {
     if (text.empty() && Clock::now() >= heartbeat) text = ": alive\n\n";
     if (text.empty()) continue;
     if (!send(text)) return answer.status;
-    heartbeat = Clock::now() + kHeartbeat;
+    heartbeat = Clock::now() + options_.heartbeat;
   }
   send("event: end\ndata: {}\n\n");
   return answer.status;

@@ -35,6 +35,8 @@ struct ServerOptions {
   PoolOptions pool;
   // Of a stream; its caller's projects are looked up anew with the next one.
   std::chrono::milliseconds stream_life = std::chrono::minutes(5);
+  // Of a stream on which nothing else is sent.
+  std::chrono::milliseconds heartbeat = std::chrono::seconds(15);
 };
 
 // What is sent to a client.

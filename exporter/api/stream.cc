@@ -17,6 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kInterval = 1s;
+constexpr auto kBegin = 3s;  // for the first answer of the database
 constexpr long kMostOfOneSubject = 8;
 
 }  // namespace
@@ -48,7 +49,7 @@ std::shared_ptr<Stream::Listener> Stream::Listen(
   auto listener = std::make_shared<Listener>();
   listener->subject_ = subject;
   listener->projects_ = std::move(projects);
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   std::erase_if(listeners_, [](const auto& one) { return one.expired(); });
   const auto of_subject =
       std::count_if(listeners_.begin(), listeners_.end(), [&](const auto& one) {
@@ -65,6 +66,9 @@ std::shared_ptr<Stream::Listener> Stream::Listen(
   }
   listeners_.push_back(listener);
   woken_.notify_all();
+  if (!woken_.wait_for(lock, kBegin, [this] { return ended_ || begun_; })) {
+    throw Problem::Passing(503, "the database cannot be reached right now", 5);
+  }
   return listener;
 }
 
@@ -94,6 +98,7 @@ void Stream::Loop() {
   while (!ended_) {
     std::erase_if(listeners_, [](const auto& one) { return one.expired(); });
     if (listeners_.empty()) {
+      begun_ = false;
       seen_.clear();
       woken_.wait(lock, [this] { return ended_ || !listeners_.empty(); });
       continue;
@@ -122,6 +127,7 @@ void Stream::Ask() {
   const auto& changes = (*news)["changes"];
 
   const std::lock_guard lock(mutex_);
+  if (!std::exchange(begun_, true)) woken_.notify_all();
   for (const auto& one : listeners_) {
     const auto listener = one.lock();
     if (!listener) continue;

@@ -46,8 +46,9 @@ class Stream {
     bool ended_ = false;
   };
 
-  // Listens for as long as the caller keeps it. Throws Problem where there are
-  // too many listeners, or too many of this subject.
+  // Listens for as long as the caller keeps it: no change is missed that is
+  // made after this returns. Throws Problem where there are too many listeners,
+  // or too many of this subject, or the database does not answer.
   std::shared_ptr<Listener> Listen(
       const std::string& subject,
       std::optional<std::set<std::string>> projects);
@@ -65,11 +66,12 @@ class Stream {
   std::condition_variable woken_;
   std::vector<std::weak_ptr<Listener>> listeners_;
   bool ended_ = false;
-  std::thread thread_;
+  bool begun_ = false;  // seen_ is something
 
   // What the database had when it was last asked; "": that begins now. Touched
   // by the thread alone.
   std::string seen_;
+  std::thread thread_;  // the last, as it uses the rest from its start
 };
 
 }  // namespace meshhook::api
