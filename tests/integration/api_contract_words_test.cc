@@ -150,7 +150,8 @@ std::multiset<std::string> Walk(JudgedApi& api, const std::string& id,
 
 TEST(ApiCursor, LeadsThroughEachItemOnce) {
   JudgedApi api;
-  for (const std::string metric : {"failure_ratio", "stuck_runs"}) {
+  for (const std::string metric :
+       {"failure_ratio", "minimum_runs", "stuck_runs"}) {
     api.Post("/api/metrics/alerts", api.Ada(),
              R"({"scope": "project", "metric": ")" + metric +
                  R"(", "warning": 1, "project_id": ")" + test::kBlog + "\"}");
@@ -167,7 +168,7 @@ TEST(ApiCursor, LeadsThroughEachItemOnce) {
            "&end_date=" + TimeOf(std::time(nullptr) - 27 * kHour),
        {"bucket_start"},
        60},
-      {"alerts", "", {"threshold_id"}, 5}};
+      {"alerts", "", {"threshold_id"}, 3}};
   for (const auto& sort :
        test::Resolved(api.document,
                       (*api.Called("summary")
@@ -260,6 +261,8 @@ TEST(ApiThreshold, OfANarrowerScopeHoldsUntilItIsRemoved) {
     EXPECT_EQ(resolved["items"].size(), 1U);
     return resolved["items"][0];
   };
+  api.Post("/api/metrics/alerts", api.Operator(),
+           R"({"scope": "global", "metric": "failure_ratio", "warning": 0.5})");
   EXPECT_EQ(holds()["scope"], "global");
   const auto project = JsonOf(api.Call(api.Called("setAlert")));
   EXPECT_EQ(holds(), project);
