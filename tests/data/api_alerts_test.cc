@@ -219,7 +219,7 @@ TEST_F(ApiAlerts, AreGuardedByRowSecurity) {
       " (scope, project_id, workflow_id, metric, warning) VALUES ";
   const auto with = [](const std::string& text) { return "'" + text + "'"; };
   for (const auto& values :
-       {"('global', NULL, NULL, 'minimum_runs', 1)",
+       {std::string("('global', NULL, NULL, 'minimum_runs', 1)"),
         "('project', " + with(Project("b1")) + ", NULL, 'stuck_runs', 1)",
         // Under a project of one's own.
         "('workflow', " + with(Project("a1")) + ", " + with(Workflow("b1")) +
@@ -227,7 +227,7 @@ TEST_F(ApiAlerts, AreGuardedByRowSecurity) {
         "('workflow', " + with(Project("a1")) +
             ", gen_random_uuid(), 'stuck_runs', 1)",
         std::string("('project', gen_random_uuid(), NULL, 'stuck_runs', 1)")}) {
-    EXPECT_EQ(Refusal(ada_, insert + std::string(values)), kRefused) << values;
+    EXPECT_EQ(Refusal(ada_, insert + values), kRefused) << values;
   }
   EXPECT_EQ(Refusal(ada_, insert + "('workflow', NULL, " +
                               with(Workflow("a2")) + ", 'stuck_runs', 1)"),

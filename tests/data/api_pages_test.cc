@@ -78,7 +78,7 @@ TEST_F(ApiPages, HaveEachWorkflowOnceInTheOrderOfOnePage) {
       const auto whole = Walk(ada, "summary", by + ", \"limit\": 200", kId);
       EXPECT_EQ(whole.size(), 9u) << by;
       EXPECT_EQ(std::set<std::string>(whole.begin(), whole.end()).size(), 9u);
-      for (const std::string limit : {"1", "2", "8", "9"}) {
+      for (const std::string limit : {"1", "2", "9"}) {
         EXPECT_EQ(Walk(ada, "summary", by + ", \"limit\": " + limit, kId),
                   whole)
             << by << limit;
