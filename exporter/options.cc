@@ -135,6 +135,23 @@ void AddCollectorFiles(CLI::App& app, CollectorFiles& collectors) {
       ->envname(EnvironmentName("collectors.skip-invalid"));
 }
 
+// The arguments, last one first as CLI11 wants them. Behind --flag= it takes
+// the next argument for the value, so an empty one is made an argument of its
+// own.
+std::vector<std::string> WithEmptyValues(int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) {
+    std::string argument = argv[i];
+    if (argument.rfind("--", 0) == 0 &&
+        argument.find('=') == argument.size() - 1) {
+      arguments.emplace_back();
+      argument.pop_back();
+    }
+    arguments.push_back(std::move(argument));
+  }
+  return arguments;
+}
+
 // The files say what collectors there are, so they come before the flags.
 CollectorFiles CollectorFilesIn(int argc, const char* const* argv) {
   CollectorFiles collectors;
@@ -143,7 +160,7 @@ CollectorFiles CollectorFilesIn(int argc, const char* const* argv) {
   app.allow_extras();
   AddCollectorFiles(app, collectors);
   try {
-    app.parse(argc, argv);
+    app.parse(WithEmptyValues(argc, argv));
   } catch (const CLI::ParseError&) {
     return {};  // it will be said of the whole command line
   }
@@ -254,7 +271,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv) {
   app.add_subcommand("metrics", "print the reference of all metrics");
 
   try {
-    app.parse(argc, argv);
+    app.parse(WithEmptyValues(argc, argv));
   } catch (const CLI::Success& asked) {
     app.exit(asked);
     return std::nullopt;

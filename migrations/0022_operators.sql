@@ -5,7 +5,7 @@
 -- own: service_role passes by row security on all of MeshHook's tables, and a
 -- login that faces tenants must have no way to become it.
 --
---   meshhook_operator  may call the API's functions (0023 and later), no more
+--   meshhook_operator  may call the API's functions (0025 and later), no more
 
 DO $$
 BEGIN

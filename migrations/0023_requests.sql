@@ -1,5 +1,5 @@
 -- What a request to the API says, read with care: each function of the API
--- (0024 and later) takes one jsonb object of parameters. The server has checked
+-- (0025 and later) takes one jsonb object of parameters. The server has checked
 -- it already, but a tenant of Supabase may call the function with anything.
 --
 -- What is wrong with a request is raised as MH400: the message begins with the
@@ -129,7 +129,9 @@ DECLARE
         WHERE table_name IN ('workflow_metrics_hourly',
                              'project_metrics_hourly'));
 BEGIN
-    since := coalesce(start_date, end_date - interval '720 hours');
+    -- Whole days are added up already (0024).
+    since := coalesce(start_date, date_trunc(
+        'day', end_date - interval '720 hours', 'UTC'));
     IF since >= end_date THEN
         PERFORM metrics.refuse('start_date', 'is not before end_date',
                                'a start_date before end_date, which is now '

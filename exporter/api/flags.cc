@@ -33,6 +33,13 @@ std::string UrlFault(const std::string& url) {
              : "must begin with https:// or http://";
 }
 
+// CLI::Range takes what is no number at all.
+std::string NumberFault(const std::string& text) {
+  return CLI::detail::to_lower(text).find("nan") == text.npos
+             ? ""
+             : "must be a number";
+}
+
 }  // namespace
 
 void AddFlags(CLI::App& app, ServerOptions& options) {
@@ -65,7 +72,8 @@ void AddFlags(CLI::App& app, ServerOptions& options) {
       ->check(OriginFault);
   add("requests-per-second", options.requests_per_second,
       "of one caller; twice as many at once")
-      ->check(CLI::Range(0.1, 100'000.0));
+      ->check(CLI::Range(0.1, 100'000.0))
+      ->check(NumberFault);
   add("max-connections", options.pool.connections,
       "most sessions for requests; two more are for the audit and the stream")
       ->check(CLI::Range(1, 100));

@@ -1,4 +1,4 @@
--- What the API answers about thresholds (0026). These functions run with the
+-- What the API answers about thresholds (0027). These functions run with the
 -- caller's rights, so that row security decides.
 
 CREATE FUNCTION metrics.threshold_json(t metrics.alert_thresholds)

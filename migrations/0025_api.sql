@@ -2,24 +2,8 @@
 -- exporter/api/openapi.json, which says what each member means. They run with
 -- their owner's rights and give rows of the caller's projects only; NULL means
 -- that there is no such thing, or that it is not the caller's.
---
--- A range is whole days, and whole hours at both ends. Of today's day the rest
--- is still to come, so it is taken whole where the range ends after now.
 
-CREATE FUNCTION metrics.whole_days(
-    since timestamptz, until timestamptz,
-    OUT first_day timestamptz, OUT last_day timestamptz)
-LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    first_day := metrics.ceil_time('day', since);
-    last_day := CASE WHEN until > now() THEN metrics.ceil_time('day', until)
-                     ELSE date_trunc('day', until, 'UTC') END;
-    IF first_day >= last_day THEN
-        first_day := until;
-        last_day := until;
-    END IF;
-END $$;
-
+-- A ratio to six digits, and a duration in ms to three; NULL of nothing.
 CREATE FUNCTION metrics.ratio(part numeric, whole numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE AS $$
     SELECT trim_scale(round(part / nullif(whole, 0), 6))
@@ -28,15 +12,32 @@ $$;
 CREATE FUNCTION metrics.milliseconds(duration numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE AS $$ SELECT trim_scale(round(duration, 3)) $$;
 
--- The document's Sums, and what Lifetime and Period have of them.
+-- The document's Lifetime, Sums and RecentWindow, of a row that there is none of
+-- too.
+CREATE FUNCTION metrics.lifetime_json(
+    succeeded numeric, failed numeric, canceled numeric, total_ms numeric)
+RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'execution_count', coalesce(succeeded + failed + canceled, 0),
+        'success_count', coalesce(succeeded, 0),
+        'failure_count', coalesce(failed, 0),
+        'canceled_count', coalesce(canceled, 0),
+        'success_rate', metrics.ratio(succeeded, succeeded + failed),
+        'failure_rate', metrics.ratio(failed, succeeded + failed),
+        'average_duration', metrics.milliseconds(
+            total_ms / nullif(succeeded + failed, 0)),
+        'resource_consumption', trim_scale(coalesce(total_ms / 1000, 0)))
+$$;
+
 CREATE FUNCTION metrics.sums_json(
     succeeded numeric, failed numeric, canceled numeric, total_ms numeric,
     min_ms bigint, max_ms bigint)
-RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object(
-        'execution_count', succeeded + failed + canceled,
-        'success_count', succeeded, 'failure_count', failed,
-        'canceled_count', canceled,
+RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'execution_count', coalesce(succeeded + failed + canceled, 0),
+        'success_count', coalesce(succeeded, 0),
+        'failure_count', coalesce(failed, 0),
+        'canceled_count', coalesce(canceled, 0),
         'success_rate', metrics.ratio(succeeded, succeeded + failed),
         'failure_rate', metrics.ratio(failed, succeeded + failed),
         'average_duration', metrics.milliseconds(
@@ -44,35 +45,21 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
         'min_duration', min_ms, 'max_duration', max_ms)
 $$;
 
-CREATE FUNCTION metrics.lifetime_json(
-    succeeded numeric, failed numeric, canceled numeric, total_ms numeric)
-RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object(
-        'execution_count', succeeded + failed + canceled,
-        'success_count', succeeded, 'failure_count', failed,
-        'canceled_count', canceled,
-        'success_rate', metrics.ratio(succeeded, succeeded + failed),
-        'failure_rate', metrics.ratio(failed, succeeded + failed),
-        'average_duration', metrics.milliseconds(
-            total_ms / nullif(succeeded + failed, 0)),
-        'resource_consumption', trim_scale(total_ms / 1000))
-$$;
-
 CREATE FUNCTION metrics.window_json(
     runs bigint, failure_rate numeric, median float8, p95 float8, p99 float8)
-RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object(
+RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
         'execution_count', coalesce(runs, 0),
-        'success_rate', metrics.ratio(1 - failure_rate, 1),
-        'failure_rate', metrics.ratio(failure_rate, 1),
+        'success_rate', trim_scale(round(1 - failure_rate, 6)),
+        'failure_rate', trim_scale(round(failure_rate, 6)),
         'median_duration', metrics.milliseconds(median::numeric),
         'p95_duration', metrics.milliseconds(p95::numeric),
         'p99_duration', metrics.milliseconds(p99::numeric))
 $$;
 
 CREATE FUNCTION metrics.recent_json(v metrics.mv_workflow_metrics)
-RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object(
+RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
         '1h', metrics.window_json(
             v.execution_count_1h, v.failure_rate_1h, v.median_duration_1h,
             v.p95_duration_1h, v.p99_duration_1h),
@@ -85,15 +72,15 @@ RETURNS jsonb LANGUAGE sql STABLE AS $$
 $$;
 
 CREATE FUNCTION metrics.workflow_json(d public.workflow_definitions)
-RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object(
+RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
         'workflow_id', d.id, 'project_id', d.project_id, 'name', d.name,
         'slug', d.slug, 'version', d.version, 'status', d.status)
 $$;
 
 CREATE FUNCTION metrics.range_json(since timestamptz, until timestamptz)
-RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object('start_date', since, 'end_date', until)
+RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('start_date', since, 'end_date', until)
 $$;
 
 -- The document's Period of those projects, or of one workflow of theirs. Each
@@ -101,41 +88,49 @@ $$;
 -- side, which take a quarter of the time of one in FROM.
 CREATE FUNCTION metrics.period_json(
     projects uuid[], workflow uuid, since timestamptz, until timestamptz)
-RETURNS jsonb LANGUAGE plpgsql STABLE
+RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
-    days record := metrics.whole_days(since, until);
+    parts record := metrics.parts_of_range(since, until);
 BEGIN
     RETURN (
     WITH pieces AS MATERIALIZED (
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
+        FROM metrics.project_recent_days
+        WHERE workflow IS NULL AND project_id = ANY (projects)
+          AND parts.has_recent
+        UNION ALL
+        SELECT success_count, failure_count, canceled_count, duration_sum_ms,
+               duration_min_ms, duration_max_ms, durations
         FROM metrics.project_metrics_daily
-        WHERE workflow IS NULL
-          AND project_id = ANY (projects)
-          AND bucket_start >= days.first_day AND bucket_start < days.last_day
+        WHERE workflow IS NULL AND project_id = ANY (projects)
+          AND bucket_start = ANY (parts.days)
         UNION ALL
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
         FROM metrics.project_metrics_hourly
-        WHERE workflow IS NULL
-          AND project_id = ANY (projects)
-          AND ((bucket_start >= since AND bucket_start < days.first_day)
-               OR (bucket_start >= days.last_day AND bucket_start < until))
+        WHERE workflow IS NULL AND project_id = ANY (projects)
+          AND bucket_start = ANY (parts.hours)
+        UNION ALL
+        SELECT success_count, failure_count, canceled_count, duration_sum_ms,
+               duration_min_ms, duration_max_ms, durations
+        FROM metrics.workflow_recent_days
+        WHERE workflow_id = workflow AND (project_id = ANY (projects)) IS TRUE
+          AND parts.has_recent
         UNION ALL
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
         FROM metrics.workflow_metrics_daily
-        WHERE workflow_id = workflow AND project_id = ANY (projects)
-          AND bucket_start >= days.first_day AND bucket_start < days.last_day
+        WHERE workflow_id = workflow AND (project_id = ANY (projects)) IS TRUE
+          AND bucket_start = ANY (parts.days)
         UNION ALL
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
         FROM metrics.workflow_metrics_hourly
-        WHERE workflow_id = workflow AND project_id = ANY (projects)
-          AND ((bucket_start >= since AND bucket_start < days.first_day)
-               OR (bucket_start >= days.last_day AND bucket_start < until))
+        WHERE workflow_id = workflow AND (project_id = ANY (projects)) IS TRUE
+          AND bucket_start = ANY (parts.hours)
     ), running AS (
         SELECT bucket, sum(n) OVER (ORDER BY bucket) AS up_to,
                sum(n) OVER () AS total
@@ -160,19 +155,26 @@ BEGIN
                max(duration_max_ms) AS slowest
         FROM pieces
     )
-    SELECT metrics.sums_json(succeeded, failed, canceled, total, fastest,
-                             slowest)
-           || jsonb_build_object(
-               'median_duration', metrics.milliseconds(
-                   least(greatest(median, fastest), slowest)::numeric),
-               'p95_duration', metrics.milliseconds(
-                   least(greatest(p95, fastest), slowest)::numeric),
-               'p99_duration', metrics.milliseconds(
-                   least(greatest(p99, fastest), slowest)::numeric))
+    SELECT json_build_object(
+        'execution_count', succeeded + failed + canceled,
+        'success_count', succeeded, 'failure_count', failed,
+        'canceled_count', canceled,
+        'success_rate', metrics.ratio(succeeded, succeeded + failed),
+        'failure_rate', metrics.ratio(failed, succeeded + failed),
+        'average_duration', metrics.milliseconds(
+            total / nullif(succeeded + failed, 0)),
+        'min_duration', fastest,
+        'median_duration', metrics.milliseconds(
+            least(greatest(median, fastest), slowest)::numeric),
+        'p95_duration', metrics.milliseconds(
+            least(greatest(p95, fastest), slowest)::numeric),
+        'p99_duration', metrics.milliseconds(
+            least(greatest(p99, fastest), slowest)::numeric),
+        'max_duration', slowest)
     FROM summed, ranked);
 END $$;
 
-CREATE FUNCTION metrics.api_execution_times(request jsonb) RETURNS jsonb
+CREATE FUNCTION metrics.api_execution_times(request jsonb) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 AS $$
@@ -185,13 +187,13 @@ BEGIN
     IF NOT scope.known THEN
         RETURN NULL;
     END IF;
-    RETURN jsonb_build_object(
+    RETURN json_build_object(
         'range', metrics.range_json(range.since, range.until),
         'period', metrics.period_json(scope.projects, scope.workflow,
                                       range.since, range.until));
 END $$;
 
-CREATE FUNCTION metrics.api_overview(request jsonb) RETURNS jsonb
+CREATE FUNCTION metrics.api_overview(request jsonb) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -201,7 +203,7 @@ DECLARE
     range record := metrics.asked_range(
         metrics.asked_time(request, 'start_date'),
         coalesce(metrics.asked_time(request, 'end_date'), now()), 'hour');
-    period jsonb;
+    period json;
 BEGIN
     IF NOT scope.known THEN
         RETURN NULL;
@@ -209,23 +211,21 @@ BEGIN
     period := metrics.period_json(scope.projects, NULL, range.since,
                                   range.until);
     RETURN (
-        SELECT jsonb_build_object(
+        SELECT json_build_object(
             'project_count', cardinality(scope.projects),
             'workflow_count',
             (SELECT count(*) FROM public.workflow_definitions AS d
              WHERE d.project_id = ANY (scope.projects)),
             'lifetime', metrics.lifetime_json(
-                coalesce(sum(success_count), 0),
-                coalesce(sum(failure_count), 0),
-                coalesce(sum(canceled_count), 0),
-                coalesce(sum(duration_sum_ms), 0)),
+                sum(success_count), sum(failure_count), sum(canceled_count),
+                sum(duration_sum_ms)),
             'range', metrics.range_json(range.since, range.until),
             'period', period, 'last_updated', max(last_updated))
         FROM metrics.workflow_run_metrics
         WHERE project_id = ANY (scope.projects));
 END $$;
 
-CREATE FUNCTION metrics.api_workflow(request jsonb) RETURNS jsonb
+CREATE FUNCTION metrics.api_workflow(request jsonb) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -243,17 +243,17 @@ BEGIN
         RETURN NULL;
     END IF;
     RETURN (
-        SELECT jsonb_build_object(
+        SELECT json_build_object(
             'workflow', metrics.workflow_json(d),
             'lifetime', metrics.lifetime_json(
-                coalesce(t.success_count, 0), coalesce(t.failure_count, 0),
-                coalesce(t.canceled_count, 0), coalesce(t.duration_sum_ms, 0)),
+                t.success_count, t.failure_count, t.canceled_count,
+                t.duration_sum_ms),
             'range', metrics.range_json(range.since, range.until),
             'period', metrics.period_json(scope.projects, scope.workflow,
                                           range.since, range.until),
             'recent', metrics.recent_json(v),
             'steps', (
-                SELECT coalesce(jsonb_agg(jsonb_build_object(
+                SELECT coalesce(json_agg(json_build_object(
                     'node_id', node_id, 'node_type', nullif(node_type, ''),
                     'step_count', step_count, 'attempt_count', attempt_count,
                     'failure_count', failure_count,
@@ -270,7 +270,7 @@ BEGIN
                       WHERE workflow_id = d.id AND project_id = d.project_id
                       ORDER BY attempt_count DESC, node_id LIMIT 100) AS s),
             'failures', (
-                SELECT coalesce(jsonb_agg(jsonb_build_object(
+                SELECT coalesce(json_agg(json_build_object(
                     'node_id', node_id, 'error_class', error_class,
                     'failures_1h', failures_1h, 'failures_24h', failures_24h,
                     'share', metrics.ratio(share, 1))
@@ -290,7 +290,7 @@ END $$;
 
 -- Refused unless granted here, whatever default privileges gave to whom.
 SELECT metrics.revoke_functions(
-    'whole_days', 'ratio', 'milliseconds', 'sums_json', 'lifetime_json',
+    'ratio', 'milliseconds', 'sums_json', 'lifetime_json',
     'window_json', 'recent_json', 'workflow_json', 'range_json', 'period_json',
     'api_execution_times', 'api_overview', 'api_workflow');
 GRANT EXECUTE ON FUNCTION metrics.api_execution_times(jsonb),

@@ -1,5 +1,5 @@
 -- What the API's lists answer, page by page, and what the live stream is made
--- of; see 0024 for what holds for all of these functions.
+-- of; see 0025 for what holds for all of these functions.
 
 -- Those workflows' sums of a range.
 CREATE FUNCTION metrics.workflow_sums(
@@ -11,7 +11,7 @@ SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    days record := metrics.whole_days(since, until);
+    parts record := metrics.parts_of_range(since, until);
 BEGIN
     -- IS TRUE: the index on workflows is the one to read by.
     RETURN QUERY
@@ -20,171 +20,153 @@ BEGIN
            max(duration_max_ms)
     FROM (SELECT workflow_id, success_count, failure_count, canceled_count,
                  duration_sum_ms, duration_min_ms, duration_max_ms
+          FROM metrics.workflow_recent_days
+          WHERE workflow_id = ANY (workflows)
+            AND (project_id = ANY (projects)) IS TRUE AND parts.has_recent
+          UNION ALL
+          SELECT workflow_id, success_count, failure_count, canceled_count,
+                 duration_sum_ms, duration_min_ms, duration_max_ms
           FROM metrics.workflow_metrics_daily
           WHERE workflow_id = ANY (workflows)
             AND (project_id = ANY (projects)) IS TRUE
-            AND bucket_start >= days.first_day AND bucket_start < days.last_day
+            AND bucket_start = ANY (parts.days)
           UNION ALL
           SELECT workflow_id, success_count, failure_count, canceled_count,
                  duration_sum_ms, duration_min_ms, duration_max_ms
           FROM metrics.workflow_metrics_hourly
           WHERE workflow_id = ANY (workflows)
             AND (project_id = ANY (projects)) IS TRUE
-            AND bucket_start >= since AND bucket_start < days.first_day
-          UNION ALL
-          SELECT workflow_id, success_count, failure_count, canceled_count,
-                 duration_sum_ms, duration_min_ms, duration_max_ms
-          FROM metrics.workflow_metrics_hourly
-          WHERE workflow_id = ANY (workflows)
-            AND (project_id = ANY (projects)) IS TRUE
-            AND bucket_start >= days.last_day AND bucket_start < until)
+            AND bucket_start = ANY (parts.hours))
          AS pieces
     GROUP BY workflow_id;
 END $$;
 
+-- What a workflow is sorted by: a number, whose sign is that of the order, or a
+-- name.
+CREATE TYPE metrics.sort_key AS (id uuid, n numeric, w text);
+
+-- By which of those comes next after a place, if there is one, as many as
+-- asked for. Without a value comes last.
+CREATE FUNCTION metrics.next_keys(
+    keys metrics.sort_key[], after metrics.sort_key, sign int, most int)
+RETURNS metrics.sort_key[] LANGUAGE sql STABLE AS $$
+    SELECT array(
+        SELECT ROW(id, n, w)::metrics.sort_key FROM unnest(keys)
+        WHERE CASE
+            WHEN (after).id IS NULL THEN true
+            WHEN (after).w IS NOT NULL
+            THEN (w = (after).w AND id > (after).id)
+                 OR CASE WHEN sign > 0 THEN w > (after).w COLLATE "C"
+                         ELSE w < (after).w COLLATE "C" END
+            WHEN (after).n IS NULL THEN n IS NULL AND id > (after).id
+            ELSE n IS NULL OR n > (after).n
+                 OR (n = (after).n AND id > (after).id) END
+        ORDER BY n NULLS LAST, CASE WHEN sign > 0 THEN w END COLLATE "C",
+                 CASE WHEN sign < 0 THEN w END COLLATE "C" DESC, id
+        LIMIT most)
+$$;
+
 -- Names are compared by their first 80 characters, so that a cursor has a
--- length. The order's direction is in the sign of a number; those without one
--- come last.
-CREATE FUNCTION metrics.api_summary(request jsonb) RETURNS jsonb
+-- length.
+CREATE FUNCTION metrics.api_summary(request jsonb) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
-    scope      record := metrics.asked_scope(request);
-    sort       text := metrics.asked_word(
+    scope     record := metrics.asked_scope(request);
+    sort      text := metrics.asked_word(
         request, 'sort', '{name,execution_count,failure_count,failure_rate,'
                          'average_duration,p95_duration,last_updated}',
         'execution_count');
-    sign       int := CASE metrics.asked_word(request, 'order', '{asc,desc}',
-                                              'desc')
-                      WHEN 'desc' THEN -1 ELSE 1 END;
-    most       int := metrics.asked_integer(request, 'limit', 1, 200, 50);
-    wanted     text := metrics.asked_word(request, 'status',
-                                          '{draft,published,archived}');
-    after      jsonb := metrics.asked_place(request, 'summary');
-    after_id   uuid := after ->> 'i';
-    after_n    numeric := after ->> 'n';
-    after_w    text := after ->> 'w';
-    ended      timestamptz := coalesce(
-        (after ->> 'u')::timestamptz, metrics.asked_time(request, 'end_date'),
+    sign      int := CASE metrics.asked_word(request, 'order', '{asc,desc}',
+                                             'desc')
+                     WHEN 'desc' THEN -1 ELSE 1 END;
+    most      int := metrics.asked_integer(request, 'limit', 1, 200, 50);
+    wanted    text := metrics.asked_word(request, 'status',
+                                         '{draft,published,archived}');
+    place     jsonb := metrics.asked_place(request, 'summary');
+    ended     timestamptz := coalesce(
+        (place ->> 'u')::timestamptz, metrics.asked_time(request, 'end_date'),
         now());
-    range      record := metrics.asked_range(
+    range     record := metrics.asked_range(
         metrics.asked_time(request, 'start_date'), ended, 'hour');
-    workflows  uuid[];
-    answer     jsonb;
+    workflows uuid[];
+    keys      metrics.sort_key[];
 BEGIN
     IF NOT scope.known THEN
         RETURN NULL;
     END IF;
-    -- Where the order does not need the sums of all, only the page's are made.
     workflows := array(
-        SELECT d.id
-        FROM public.workflow_definitions AS d
-        LEFT JOIN metrics.workflow_run_metrics AS t
-            ON t.workflow_id = d.id AND sort = 'last_updated'
-        LEFT JOIN metrics.mv_workflow_metrics AS v
-            ON v.workflow_id = d.id AND sort = 'p95_duration',
-        LATERAL (SELECT sign * CASE sort
-                     WHEN 'p95_duration' THEN v.p95_duration_24h::numeric
-                     WHEN 'last_updated'
-                     THEN extract(epoch FROM t.last_updated)::numeric END,
-                        CASE WHEN sort = 'name'
-                             THEN left(lower(d.name), 80) END COLLATE "C")
-            AS k (n, w)
+        SELECT d.id FROM public.workflow_definitions AS d
         WHERE d.project_id = ANY (scope.projects)
           AND (scope.workflow IS NULL OR d.id = scope.workflow)
-          AND (wanted IS NULL OR d.status = wanted)
-          AND (sort LIKE '%\_count' OR sort IN ('failure_rate',
-                                                'average_duration')
-               OR metrics.is_after(n, w, d.id, sign, after_n, after_w,
-                                   after_id))
-        ORDER BY n NULLS LAST, CASE WHEN sign > 0 THEN w END,
-                 CASE WHEN sign < 0 THEN w END DESC, d.id
-        LIMIT CASE WHEN sort IN ('name', 'p95_duration', 'last_updated')
-                   THEN most + 1 END);
-
-    WITH keyed AS (
-        SELECT d.id, k.*, s.*
-        FROM public.workflow_definitions AS d
-        LEFT JOIN metrics.workflow_sums(workflows, scope.projects, range.since,
-                                        range.until) AS s
-            ON s.workflow_id = d.id
+          AND (wanted IS NULL OR d.status = wanted));
+    -- The range's sums of all are made only where they are the order.
+    IF sort IN ('name', 'p95_duration', 'last_updated') THEN
+        keys := array(
+            SELECT ROW(d.id, sign * CASE sort
+                           WHEN 'p95_duration' THEN v.p95_duration_24h::numeric
+                           WHEN 'last_updated'
+                           THEN extract(epoch FROM t.last_updated)::numeric END,
+                       CASE WHEN sort = 'name'
+                            THEN left(lower(d.name), 80) END
+                   )::metrics.sort_key
+            FROM public.workflow_definitions AS d
+            LEFT JOIN metrics.workflow_run_metrics AS t
+                ON t.workflow_id = d.id AND t.project_id = d.project_id
+            LEFT JOIN metrics.mv_workflow_metrics AS v
+                ON v.workflow_id = d.id AND v.project_id = d.project_id
+            WHERE d.id = ANY (workflows));
+    ELSE
+        keys := array(
+            SELECT ROW(w.id, sign * CASE sort
+                           WHEN 'execution_count'
+                           THEN coalesce(succeeded + failed + canceled, 0)
+                           WHEN 'failure_count' THEN coalesce(failed, 0)
+                           WHEN 'failure_rate'
+                           THEN failed / nullif(succeeded + failed, 0)
+                           ELSE total_ms / nullif(succeeded + failed, 0) END,
+                       NULL)::metrics.sort_key
+            FROM unnest(workflows) AS w (id)
+            LEFT JOIN metrics.workflow_sums(workflows, scope.projects,
+                                            range.since, range.until) AS s
+                ON s.workflow_id = w.id);
+    END IF;
+    keys := metrics.next_keys(
+        keys, ROW(place ->> 'i', place ->> 'n', place ->> 'w')
+              ::metrics.sort_key, sign, most + 1);
+    RETURN (
+        SELECT json_build_object(
+            'range', metrics.range_json(range.since, range.until),
+            'items', coalesce(json_agg(json_build_object(
+                'workflow', metrics.workflow_json(d),
+                'lifetime', metrics.lifetime_json(
+                    t.success_count, t.failure_count, t.canceled_count,
+                    t.duration_sum_ms),
+                'period', metrics.sums_json(s.succeeded, s.failed, s.canceled,
+                                            s.total_ms, s.min_ms, s.max_ms),
+                'recent', metrics.recent_json(v),
+                'last_updated', t.last_updated) ORDER BY k.place), '[]'),
+            'next_cursor',
+            CASE WHEN cardinality(keys) > most
+                 THEN metrics.new_cursor(request, 'summary', jsonb_build_object(
+                     'u', ended, 'i', keys[most].id, 'n', keys[most].n::text,
+                     'w', keys[most].w)) END)
+        FROM unnest(keys[:most]) WITH ORDINALITY AS k (id, n, w, place)
+        JOIN public.workflow_definitions AS d ON d.id = k.id
+        LEFT JOIN metrics.workflow_sums(
+            array(SELECT id FROM unnest(keys[:most])), scope.projects,
+            range.since, range.until) AS s ON s.workflow_id = k.id
         LEFT JOIN metrics.workflow_run_metrics AS t
-            ON t.workflow_id = d.id AND sort = 'last_updated'
+            ON t.workflow_id = k.id AND t.project_id = d.project_id
         LEFT JOIN metrics.mv_workflow_metrics AS v
-            ON v.workflow_id = d.id AND sort = 'p95_duration',
-        LATERAL (SELECT sign * CASE sort
-                     WHEN 'execution_count'
-                     THEN coalesce(s.succeeded + s.failed + s.canceled, 0)
-                     WHEN 'failure_count' THEN coalesce(s.failed, 0)
-                     WHEN 'failure_rate'
-                     THEN s.failed / nullif(s.succeeded + s.failed, 0)
-                     WHEN 'average_duration'
-                     THEN s.total_ms / nullif(s.succeeded + s.failed, 0)
-                     WHEN 'p95_duration' THEN v.p95_duration_24h::numeric
-                     WHEN 'last_updated'
-                     THEN extract(epoch FROM t.last_updated)::numeric END,
-                        CASE WHEN sort = 'name'
-                             THEN left(lower(d.name), 80) END COLLATE "C")
-            AS k (n, w)
-        WHERE d.id = ANY (workflows)
-          AND metrics.is_after(n, w, d.id, sign, after_n, after_w, after_id)
-        ORDER BY n NULLS LAST, CASE WHEN sign > 0 THEN w END,
-                 CASE WHEN sign < 0 THEN w END DESC, d.id
-        LIMIT most + 1
-    ), placed AS MATERIALIZED (
-        SELECT row_number() OVER (
-                   ORDER BY n NULLS LAST, CASE WHEN sign > 0 THEN w END,
-                            CASE WHEN sign < 0 THEN w END DESC, id) AS place, *
-        FROM keyed
-    )
-    SELECT jsonb_build_object(
-        'range', metrics.range_json(range.since, range.until),
-        'items', coalesce(jsonb_agg(jsonb_build_object(
-            'workflow', metrics.workflow_json(d),
-            'lifetime', metrics.lifetime_json(
-                coalesce(t.success_count, 0), coalesce(t.failure_count, 0),
-                coalesce(t.canceled_count, 0), coalesce(t.duration_sum_ms, 0)),
-            'period', metrics.sums_json(
-                coalesce(p.succeeded, 0), coalesce(p.failed, 0),
-                coalesce(p.canceled, 0), p.total_ms, p.min_ms, p.max_ms),
-            'recent', metrics.recent_json(v),
-            'last_updated', t.last_updated)
-            ORDER BY place) FILTER (WHERE place <= most), '[]'),
-        'next_cursor', (
-            SELECT metrics.new_cursor(request, 'summary', jsonb_build_object(
-                'u', ended, 'i', id, 'n', n::text, 'w', w))
-            FROM placed
-            WHERE place = most AND (SELECT count(*) FROM placed) > most))
-    INTO answer
-    FROM placed AS p
-    JOIN public.workflow_definitions AS d ON d.id = p.id
-    LEFT JOIN metrics.workflow_run_metrics AS t
-        ON t.workflow_id = p.id AND t.project_id = d.project_id
-    LEFT JOIN metrics.mv_workflow_metrics AS v
-        ON v.workflow_id = p.id AND v.project_id = d.project_id;
-    RETURN answer;
+            ON v.workflow_id = k.id AND v.project_id = d.project_id);
 END $$;
-
--- Whether a workflow comes after the place in a cursor, if there is one.
-CREATE FUNCTION metrics.is_after(
-    n numeric, w text, id uuid, sign int, after_n numeric, after_w text,
-    after_id uuid)
-RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE
-        WHEN after_id IS NULL THEN true
-        WHEN after_w IS NOT NULL
-        THEN (w = after_w AND id > after_id)
-             OR CASE WHEN sign > 0 THEN w > after_w COLLATE "C"
-                     ELSE w < after_w COLLATE "C" END
-        WHEN after_n IS NULL THEN n IS NULL AND id > after_id
-        ELSE n IS NULL OR n > after_n OR (n = after_n AND id > after_id) END
-$$;
 
 -- Buckets in order of time. Those of one page are looked for as far as a page
 -- reaches where none is empty; where some are, in all of the range.
-CREATE FUNCTION metrics.api_trend(request jsonb) RETURNS jsonb
+CREATE FUNCTION metrics.api_trend(request jsonb) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -204,7 +186,7 @@ DECLARE
         range.since, (after ->> 'b')::timestamptz + length);
     reach  timestamptz := least(range.until, since + (most + 1) * length);
     found  bigint;
-    answer jsonb;
+    answer json;
 BEGIN
     IF NOT scope.known THEN
         RETURN NULL;
@@ -256,10 +238,10 @@ BEGIN
                    count(*) OVER () AS found, *
             FROM buckets
         )
-        SELECT coalesce(max(p.found), 0), jsonb_build_object(
+        SELECT coalesce(max(p.found), 0), json_build_object(
             'bucket', bucket,
             'range', metrics.range_json(range.since, range.until),
-            'items', coalesce(jsonb_agg(jsonb_build_object(
+            'items', coalesce(json_agg(json_build_object(
                 'bucket_start', bucket_start,
                 'sums', metrics.sums_json(succeeded, failed, canceled,
                                           total_ms, min_ms, max_ms))
@@ -294,7 +276,7 @@ BEGIN
                 'delayed_count', delayed_count,
                 'is_lower_bound', is_lower_bound,
                 'oldest_age', metrics.milliseconds(
-                    greatest(oldest_age_seconds, 0)::numeric * 1000))
+                    oldest_age_seconds::numeric * 1000))
                 ORDER BY queue_name), '[]')
             FROM metrics.queues());
     END IF;
@@ -303,8 +285,7 @@ BEGIN
             'queue_name', queue_name, 'visible_count', waiting,
             'in_flight_count', active, 'delayed_count', 0,
             'is_lower_bound', is_lower_bound,
-            'oldest_age', metrics.milliseconds(
-                greatest(oldest, 0)::numeric * 1000))
+            'oldest_age', metrics.milliseconds(oldest::numeric * 1000))
             ORDER BY queue_name), '[]')
         FROM (SELECT queue_name, bool_or(is_lower_bound) AS is_lower_bound,
                      coalesce(sum(job_count) FILTER (
@@ -365,7 +346,7 @@ END $$;
 
 -- Refused unless granted here, whatever default privileges gave to whom.
 SELECT metrics.revoke_functions(
-    'workflow_sums', 'is_after', 'api_summary', 'api_trend', 'api_queue_depth',
+    'workflow_sums', 'next_keys', 'api_summary', 'api_trend', 'api_queue_depth',
     'api_projects', 'api_changes');
 GRANT EXECUTE ON FUNCTION metrics.api_summary(jsonb), metrics.api_trend(jsonb),
     metrics.api_queue_depth(jsonb), metrics.api_projects(),

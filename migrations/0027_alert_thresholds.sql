@@ -198,7 +198,8 @@ UNION ALL
          AND (t.scope = 'project' OR t.workflow_id = o.workflow_id))
  ORDER BY o.workflow_id, t.metric, t.workflow_id IS NULL, t.project_id IS NULL);
 
--- Housekeeping, as in 0015, and the thresholds of what is gone.
+-- Housekeeping, as in 0015; the thresholds of what is gone; and the sum of the
+-- last days (0024).
 CREATE OR REPLACE FUNCTION metrics.maintain() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -213,6 +214,7 @@ BEGIN
                             SELECT FROM public.workflow_definitions AS d
                             WHERE d.id = t.workflow_id
                               AND d.project_id = p.id)));
+    PERFORM metrics.add_up_recent_days();
     did := metrics.ensure_partitions() + metrics.drop_detached_partitions()
            + metrics.prune();
     -- Last, as it holds a lock to the end of the transaction.
