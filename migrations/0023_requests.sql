@@ -9,8 +9,9 @@
 CREATE FUNCTION metrics.refuse(parameter text, wrong text, what_is_right text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'MH400', MESSAGE = parameter || ' ' || wrong,
-                          HINT = what_is_right, COLUMN = parameter;
+    RAISE EXCEPTION USING
+        ERRCODE = 'MH400', MESSAGE = parameter || ' ' || wrong,
+        HINT = what_is_right, COLUMN = parameter;
 END $$;
 
 CREATE FUNCTION metrics.asked_uuid(request jsonb, parameter text)

@@ -176,43 +176,141 @@ CREATE TRIGGER forget_recent_days
     AFTER DELETE OR TRUNCATE ON metrics.project_metrics_daily
     FOR EACH STATEMENT EXECUTE FUNCTION metrics.forget_recent_days();
 
--- What a range is put together of: the days that are added up already, where
--- they are all in it; the other whole days; and hours at both ends. Of today
--- the rest is still to come, so it is a whole day where the range ends after
--- now.
-CREATE FUNCTION metrics.parts_of_range(
-    since timestamptz, until timestamptz,
-    OUT has_recent boolean, OUT days timestamptz[], OUT hours timestamptz[])
-LANGUAGE plpgsql STABLE AS $$
+-- What a range is put together of: hours at both ends, whole days, and of those
+-- the ones that are added up already, where they are all in it. Of today the
+-- rest is still to come, so it is a whole day where the range ends after now.
+CREATE TYPE metrics.range_parts AS (
+    since timestamptz, first_day timestamptz, recent_since timestamptz,
+    recent_until timestamptz, last_day timestamptz, until timestamptz);
+
+CREATE FUNCTION metrics.parts_of_range(since timestamptz, until timestamptz)
+RETURNS metrics.range_parts LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    recent    metrics.recent_days;
-    first_day timestamptz := metrics.ceil_time('day', since);
-    last_day  timestamptz := CASE WHEN until > now()
-                                  THEN metrics.ceil_time('day', until)
-                                  ELSE date_trunc('day', until, 'UTC') END;
+    parts metrics.range_parts;
 BEGIN
-    IF first_day >= last_day THEN
-        first_day := until;
-        last_day := until;
+    parts.since := since;
+    parts.until := until;
+    parts.first_day := metrics.ceil_time('day', since);
+    parts.last_day := CASE WHEN until > now()
+                           THEN metrics.ceil_time('day', until)
+                           ELSE date_trunc('day', until, 'UTC') END;
+    IF parts.first_day >= parts.last_day THEN
+        parts.first_day := until;
+        parts.last_day := until;
     END IF;
-    SELECT * INTO recent FROM metrics.recent_days AS r
-    WHERE r.since >= first_day AND r.until <= last_day;
-    has_recent := FOUND;
-    days := array(
-        SELECT day FROM generate_series(first_day, last_day - interval '1 hour',
-                                        interval '24 hours') AS day
-        WHERE NOT has_recent OR day < recent.since OR day >= recent.until);
-    hours := array(
-        SELECT hour FROM generate_series(since, first_day - interval '1 hour',
-                                         interval '1 hour') AS hour
-        UNION ALL
-        SELECT hour FROM generate_series(last_day, until - interval '1 hour',
-                                         interval '1 hour') AS hour);
+    SELECT r.since, r.until INTO parts.recent_since, parts.recent_until
+    FROM metrics.recent_days AS r
+    WHERE r.since >= parts.first_day AND r.until <= parts.last_day;
+    IF NOT FOUND THEN
+        parts.recent_since := parts.last_day;
+        parts.recent_until := parts.last_day;
+    END IF;
+    RETURN parts;
 END $$;
+
+-- The rows of those parts. What a part compares first is known before anything
+-- is read, so one that is empty costs nothing. These are made part of the query
+-- that asks, and so have no settings of their own.
+CREATE FUNCTION metrics.rows_of_projects(
+    projects uuid[], parts metrics.range_parts)
+RETURNS SETOF metrics.project_metrics_daily LANGUAGE sql STABLE AS $$
+    SELECT project_id, NULL::timestamptz, success_count,
+           failure_count, canceled_count, duration_sum_ms, duration_min_ms,
+           duration_max_ms, durations
+    FROM metrics.project_recent_days
+    WHERE (parts).recent_since < (parts).recent_until
+      AND project_id = ANY (projects)
+    UNION ALL
+    SELECT project_id, bucket_start, success_count, failure_count,
+           canceled_count, duration_sum_ms, duration_min_ms, duration_max_ms,
+           durations
+    FROM metrics.project_metrics_daily
+    WHERE (parts).first_day < (parts).recent_since
+      AND project_id = ANY (projects)
+      AND bucket_start >= (parts).first_day
+      AND bucket_start < (parts).recent_since
+    UNION ALL
+    SELECT project_id, bucket_start, success_count, failure_count,
+           canceled_count, duration_sum_ms, duration_min_ms, duration_max_ms,
+           durations
+    FROM metrics.project_metrics_daily
+    WHERE (parts).recent_until < (parts).last_day
+      AND project_id = ANY (projects)
+      AND bucket_start >= (parts).recent_until
+      AND bucket_start < (parts).last_day
+    UNION ALL
+    SELECT project_id, bucket_start, success_count, failure_count,
+           canceled_count, duration_sum_ms, duration_min_ms, duration_max_ms,
+           durations
+    FROM metrics.project_metrics_hourly
+    WHERE (parts).since < (parts).first_day
+      AND project_id = ANY (projects)
+      AND bucket_start >= (parts).since AND bucket_start < (parts).first_day
+    UNION ALL
+    SELECT project_id, bucket_start, success_count, failure_count,
+           canceled_count, duration_sum_ms, duration_min_ms, duration_max_ms,
+           durations
+    FROM metrics.project_metrics_hourly
+    WHERE (parts).last_day < (parts).until
+      AND project_id = ANY (projects)
+      AND bucket_start >= (parts).last_day AND bucket_start < (parts).until
+$$;
+
+-- IS TRUE: the index on workflows is the one to read by.
+CREATE FUNCTION metrics.rows_of_workflows(
+    workflows uuid[], projects uuid[], parts metrics.range_parts)
+RETURNS SETOF metrics.workflow_metrics_daily LANGUAGE sql STABLE AS $$
+    SELECT workflow_id, project_id, NULL::timestamptz, success_count,
+           failure_count, canceled_count, duration_sum_ms, duration_min_ms,
+           duration_max_ms, durations
+    FROM metrics.workflow_recent_days
+    WHERE (parts).recent_since < (parts).recent_until
+      AND workflow_id = ANY (workflows)
+      AND (project_id = ANY (projects)) IS TRUE
+    UNION ALL
+    SELECT workflow_id, project_id, bucket_start, success_count, failure_count,
+           canceled_count, duration_sum_ms, duration_min_ms, duration_max_ms,
+           durations
+    FROM metrics.workflow_metrics_daily
+    WHERE (parts).first_day < (parts).recent_since
+      AND workflow_id = ANY (workflows)
+      AND (project_id = ANY (projects)) IS TRUE
+      AND bucket_start >= (parts).first_day
+      AND bucket_start < (parts).recent_since
+    UNION ALL
+    SELECT workflow_id, project_id, bucket_start, success_count, failure_count,
+           canceled_count, duration_sum_ms, duration_min_ms, duration_max_ms,
+           durations
+    FROM metrics.workflow_metrics_daily
+    WHERE (parts).recent_until < (parts).last_day
+      AND workflow_id = ANY (workflows)
+      AND (project_id = ANY (projects)) IS TRUE
+      AND bucket_start >= (parts).recent_until
+      AND bucket_start < (parts).last_day
+    UNION ALL
+    SELECT workflow_id, project_id, bucket_start, success_count, failure_count,
+           canceled_count, duration_sum_ms, duration_min_ms, duration_max_ms,
+           durations
+    FROM metrics.workflow_metrics_hourly
+    WHERE (parts).since < (parts).first_day
+      AND workflow_id = ANY (workflows)
+      AND (project_id = ANY (projects)) IS TRUE
+      AND bucket_start >= (parts).since AND bucket_start < (parts).first_day
+    UNION ALL
+    SELECT workflow_id, project_id, bucket_start, success_count, failure_count,
+           canceled_count, duration_sum_ms, duration_min_ms, duration_max_ms,
+           durations
+    FROM metrics.workflow_metrics_hourly
+    WHERE (parts).last_day < (parts).until
+      AND workflow_id = ANY (workflows)
+      AND (project_id = ANY (projects)) IS TRUE
+      AND bucket_start >= (parts).last_day AND bucket_start < (parts).until
+$$;
 
 -- Refused unless granted here, whatever default privileges gave to whom.
 SELECT metrics.revoke_all(name)
 FROM unnest('{recent_days,workflow_recent_days,project_recent_days}'::text[])
      AS name;
 SELECT metrics.revoke_functions('add_up_recent_days', 'forget_recent_days',
-                                'parts_of_range');
+                                'parts_of_range', 'rows_of_projects',
+                                'rows_of_workflows');

@@ -12,8 +12,8 @@ $$;
 CREATE FUNCTION metrics.milliseconds(duration numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE AS $$ SELECT trim_scale(round(duration, 3)) $$;
 
--- The document's Lifetime, Sums and RecentWindow, of a row that there is none of
--- too.
+-- The document's Lifetime, Sums and RecentWindow; where there is no row, of
+-- nothing.
 CREATE FUNCTION metrics.lifetime_json(
     succeeded numeric, failed numeric, canceled numeric, total_ms numeric)
 RETURNS json LANGUAGE sql STABLE AS $$
@@ -92,45 +92,19 @@ RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
-    parts record := metrics.parts_of_range(since, until);
+    parts metrics.range_parts := metrics.parts_of_range(since, until);
 BEGIN
     RETURN (
     WITH pieces AS MATERIALIZED (
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
-        FROM metrics.project_recent_days
-        WHERE workflow IS NULL AND project_id = ANY (projects)
-          AND parts.has_recent
+        FROM metrics.rows_of_projects(projects, parts)
+        WHERE workflow IS NULL
         UNION ALL
         SELECT success_count, failure_count, canceled_count, duration_sum_ms,
                duration_min_ms, duration_max_ms, durations
-        FROM metrics.project_metrics_daily
-        WHERE workflow IS NULL AND project_id = ANY (projects)
-          AND bucket_start = ANY (parts.days)
-        UNION ALL
-        SELECT success_count, failure_count, canceled_count, duration_sum_ms,
-               duration_min_ms, duration_max_ms, durations
-        FROM metrics.project_metrics_hourly
-        WHERE workflow IS NULL AND project_id = ANY (projects)
-          AND bucket_start = ANY (parts.hours)
-        UNION ALL
-        SELECT success_count, failure_count, canceled_count, duration_sum_ms,
-               duration_min_ms, duration_max_ms, durations
-        FROM metrics.workflow_recent_days
-        WHERE workflow_id = workflow AND (project_id = ANY (projects)) IS TRUE
-          AND parts.has_recent
-        UNION ALL
-        SELECT success_count, failure_count, canceled_count, duration_sum_ms,
-               duration_min_ms, duration_max_ms, durations
-        FROM metrics.workflow_metrics_daily
-        WHERE workflow_id = workflow AND (project_id = ANY (projects)) IS TRUE
-          AND bucket_start = ANY (parts.days)
-        UNION ALL
-        SELECT success_count, failure_count, canceled_count, duration_sum_ms,
-               duration_min_ms, duration_max_ms, durations
-        FROM metrics.workflow_metrics_hourly
-        WHERE workflow_id = workflow AND (project_id = ANY (projects)) IS TRUE
-          AND bucket_start = ANY (parts.hours)
+        FROM metrics.rows_of_workflows(ARRAY[workflow], projects, parts)
+        WHERE workflow IS NOT NULL
     ), running AS (
         SELECT bucket, sum(n) OVER (ORDER BY bucket) AS up_to,
                sum(n) OVER () AS total
@@ -282,9 +256,9 @@ BEGIN
             'last_updated', t.last_updated)
         FROM public.workflow_definitions AS d
         LEFT JOIN metrics.workflow_run_metrics AS t
-            ON t.workflow_id = d.id AND t.project_id = d.project_id
+            ON t.workflow_id = d.id AND (t.project_id = d.project_id) IS TRUE
         LEFT JOIN metrics.mv_workflow_metrics AS v
-            ON v.workflow_id = d.id AND v.project_id = d.project_id
+            ON v.workflow_id = d.id AND (v.project_id = d.project_id) IS TRUE
         WHERE d.id = scope.workflow AND d.project_id = ANY (scope.projects));
 END $$;
 

@@ -11,33 +11,13 @@ SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    parts record := metrics.parts_of_range(since, until);
+    parts metrics.range_parts := metrics.parts_of_range(since, until);
 BEGIN
-    -- IS TRUE: the index on workflows is the one to read by.
     RETURN QUERY
     SELECT workflow_id, sum(success_count), sum(failure_count),
            sum(canceled_count), sum(duration_sum_ms), min(duration_min_ms),
            max(duration_max_ms)
-    FROM (SELECT workflow_id, success_count, failure_count, canceled_count,
-                 duration_sum_ms, duration_min_ms, duration_max_ms
-          FROM metrics.workflow_recent_days
-          WHERE workflow_id = ANY (workflows)
-            AND (project_id = ANY (projects)) IS TRUE AND parts.has_recent
-          UNION ALL
-          SELECT workflow_id, success_count, failure_count, canceled_count,
-                 duration_sum_ms, duration_min_ms, duration_max_ms
-          FROM metrics.workflow_metrics_daily
-          WHERE workflow_id = ANY (workflows)
-            AND (project_id = ANY (projects)) IS TRUE
-            AND bucket_start = ANY (parts.days)
-          UNION ALL
-          SELECT workflow_id, success_count, failure_count, canceled_count,
-                 duration_sum_ms, duration_min_ms, duration_max_ms
-          FROM metrics.workflow_metrics_hourly
-          WHERE workflow_id = ANY (workflows)
-            AND (project_id = ANY (projects)) IS TRUE
-            AND bucket_start = ANY (parts.hours))
-         AS pieces
+    FROM metrics.rows_of_workflows(workflows, projects, parts)
     GROUP BY workflow_id;
 END $$;
 
@@ -114,9 +94,11 @@ BEGIN
                    )::metrics.sort_key
             FROM public.workflow_definitions AS d
             LEFT JOIN metrics.workflow_run_metrics AS t
-                ON t.workflow_id = d.id AND t.project_id = d.project_id
+                ON t.workflow_id = d.id
+                AND (t.project_id = d.project_id) IS TRUE
             LEFT JOIN metrics.mv_workflow_metrics AS v
-                ON v.workflow_id = d.id AND v.project_id = d.project_id
+                ON v.workflow_id = d.id
+                AND (v.project_id = d.project_id) IS TRUE
             WHERE d.id = ANY (workflows));
     ELSE
         keys := array(
@@ -159,9 +141,9 @@ BEGIN
             array(SELECT id FROM unnest(keys[:most])), scope.projects,
             range.since, range.until) AS s ON s.workflow_id = k.id
         LEFT JOIN metrics.workflow_run_metrics AS t
-            ON t.workflow_id = k.id AND t.project_id = d.project_id
+            ON t.workflow_id = k.id AND (t.project_id = d.project_id) IS TRUE
         LEFT JOIN metrics.mv_workflow_metrics AS v
-            ON v.workflow_id = k.id AND v.project_id = d.project_id);
+            ON v.workflow_id = k.id AND (v.project_id = d.project_id) IS TRUE);
 END $$;
 
 -- Buckets in order of time. Those of one page are looked for as far as a page

@@ -1,5 +1,6 @@
 -- What the API answers about thresholds (0027). These functions run with the
--- caller's rights, so that row security decides.
+-- caller's rights, so that row security decides. What only operators may do is
+-- raised as MH403 to those who see the threshold, but may not change it.
 
 CREATE FUNCTION metrics.threshold_json(t metrics.alert_thresholds)
 RETURNS jsonb LANGUAGE sql STABLE AS $$
@@ -128,7 +129,8 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY '{scope,metric}'::text[] LOOP
         IF request ->> name IS NULL THEN
-            PERFORM metrics.refuse(name, 'is missing', 'one of those there are');
+            PERFORM metrics.refuse(name, 'is missing',
+                                   'one of those there are');
         END IF;
     END LOOP;
     FOREACH name IN ARRAY '{project_id,workflow_id}'::text[] LOOP
@@ -150,7 +152,7 @@ BEGIN
                            ELSE 'at least that of warning' END);
     ELSIF of_scope = 'global' AND NOT metrics.is_operator() THEN
         RAISE EXCEPTION 'only operators set global thresholds'
-            USING ERRCODE = 'insufficient_privilege';
+            USING ERRCODE = 'MH403';
     ELSIF NOT asked.known THEN
         RETURN NULL;
     END IF;
@@ -185,7 +187,7 @@ BEGIN
     ELSIF EXISTS (SELECT FROM metrics.alert_thresholds AS t
                   WHERE t.threshold_id = which AND t.scope = 'global') THEN
         RAISE EXCEPTION 'only operators remove global thresholds'
-            USING ERRCODE = 'insufficient_privilege';
+            USING ERRCODE = 'MH403';
     END IF;
     RETURN NULL;
 END $$;
