@@ -52,6 +52,27 @@ std::vector<Key> KeysOf(const std::string& name, const std::string& text) {
 
 }  // namespace
 
+// The lock is held before and after it, and not meanwhile.
+class KeySource::Turn {
+ public:
+  Turn(KeySource& source, std::unique_lock<std::mutex>& lock)
+      : source_(source), lock_(lock) {
+    source_.turn_taken_ = true;
+    lock_.unlock();
+  }
+  ~Turn() {
+    lock_.lock();
+    source_.turn_taken_ = false;
+    source_.turn_ended_.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  KeySource& source_;
+  std::unique_lock<std::mutex>& lock_;
+};
+
 KeySource::KeySource(const AuthOptions& options, const KeyTimes& times, Now now)
     : times_(times), now_(std::move(now)) {
   if (const auto& path = options.secret_file; !path.empty()) {
@@ -81,7 +102,6 @@ KeySource::KeySource(const AuthOptions& options, const KeyTimes& times, Now now)
                             },
                         .path = ""});
   }
-  const std::lock_guard reading(reading_);
   ReadAll(/*everything=*/false);
 }
 
@@ -154,37 +174,30 @@ void KeySource::Publish(Time next) {
   due_ = next;
 }
 
-std::shared_ptr<const KeySet> KeySource::Published() const {
-  const std::lock_guard lock(mutex_);
-  return keys_;
-}
-
 bool KeySource::complete() const {
   const std::lock_guard lock(mutex_);
   return complete_;
 }
 
 std::shared_ptr<const KeySet> KeySource::Current() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (now_() < due_) return keys_;
-  }
-  if (const std::unique_lock reading(reading_, std::try_to_lock);
-      reading.owns_lock()) {
+  std::unique_lock lock(mutex_);
+  if (!turn_taken_ && now_() >= due_) {
+    const Turn turn(*this, lock);
     ReadAll(/*everything=*/false);
   }
-  return Published();
+  return keys_;
 }
 
 std::shared_ptr<const KeySet> KeySource::Newer(
     const std::shared_ptr<const KeySet>& than) {
-  if (const std::unique_lock reading(reading_, times_.wait);
-      reading.owns_lock() && Published() == than && now_() >= unknown_due_) {
+  std::unique_lock lock(mutex_);
+  turn_ended_.wait_for(lock, times_.wait, [this] { return !turn_taken_; });
+  if (keys_ == than && !turn_taken_ && now_() >= unknown_due_) {
     unknown_due_ = now_() + times_.unknown;
+    const Turn turn(*this, lock);
     ReadAll(/*everything=*/true);
   }
-  auto keys = Published();
-  return keys == than ? nullptr : keys;
+  return keys_ == than ? nullptr : keys_;
 }
 
 }  // namespace meshhook::api

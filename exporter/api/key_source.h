@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -87,25 +88,26 @@ class KeySource {
   // Throws what it was that could not be read.
   static void Read(Source& source);
   static bool TryRead(Source& source);
-  // What is due, or everything. reading_ is held.
+  // What is due, or everything, by whoever has the turn.
   void ReadAll(bool everything);
-  std::shared_ptr<const KeySet> Published() const;
   void Publish(Time next);
 
   const KeyTimes times_;
   const Now now_;
 
-  // Held by whoever reads: it guards the sources.
-  std::timed_mutex reading_;
+  // Whoever has it may use these, and only one has it at a time.
+  class Turn;
   std::vector<Source> sources_;
   Time url_due_{};
-  Time unknown_due_{};
 
-  // Guards what all see; held for an instant.
+  // Guards the rest; held for an instant.
   mutable std::mutex mutex_;
+  std::condition_variable turn_ended_;
+  bool turn_taken_ = false;
   std::shared_ptr<const KeySet> keys_ = std::make_shared<const KeySet>();
   bool complete_ = false;
   Time due_{};
+  Time unknown_due_{};
 };
 
 }  // namespace meshhook::api

