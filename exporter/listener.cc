@@ -125,7 +125,8 @@ Listener::Listener(ListenerOptions options, mg_callbacks callbacks,
   const std::string size = std::to_string(options_.max_request_bytes);
   // A client that is slow to ask holds a thread until the request's time is
   // over, and others must not find them all held.
-  const std::array<const char*, 15> settings{"listening_ports",
+  // CivetWeb would itself tell browsers that any page may ask for anything.
+  const std::array<const char*, 17> settings{"listening_ports",
                                              ports.c_str(),
                                              "num_threads",
                                              threads.c_str(),
@@ -139,6 +140,8 @@ Listener::Listener(ListenerOptions options, mg_callbacks callbacks,
                                              "yes",
                                              "tcp_nodelay",
                                              "1",
+                                             "access_control_allow_methods",
+                                             "",
                                              nullptr};
   callbacks.log_message = LogMessage;
   StartupError().clear();
