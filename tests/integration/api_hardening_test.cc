@@ -76,7 +76,7 @@ TEST_F(ApiHardening, RefusesABodyThatDoesNotSayHowLongItIs) {
         "Content-Type: application/json\r\nTransfer-Encoding: " + encoding +
         "\r\n\r\n5\r\n{\"a\":\r\n0\r\n\r\n");
     EXPECT_EQ(answer.rfind("HTTP/1.1 4", 0), 0U) << answer;
-    EXPECT_EQ(answer.find("HTTP/1.1", 1), answer.npos) << answer;
+    EXPECT_EQ(answer.find("}HTTP/"), answer.npos) << answer;
   }
 }
 
@@ -281,10 +281,8 @@ TEST_F(ApiHardening, SaysTheSameOfItselfInEveryAnswer) {
         with("GET /metrics", ""),
         with("GET /../../../../etc/passwd", ""),
         with("GET /api/%2e%2e/%2e%2e/etc/passwd", ""),
-        with("GET http://evil.example/api/metrics", ""),
         with("GET //evil.example/api/metrics", ""),
         with("OPTIONS /api/metrics", ""),
-        with("OPTIONS *", ""),
         with("DELETE /api/metrics", Authorization()),
         with("PROPFIND /api/metrics", ""),
         with("MKCOL /x", ""),
@@ -308,6 +306,15 @@ TEST_F(ApiHardening, SaysTheSameOfItselfInEveryAnswer) {
         std::string("nonsense\r\n\r\n"),
         std::string("\x16\x03\x01\x02\x01\r\n\r\n")}) {
     ExpectHardened(Raw(request), request.substr(0, 200));
+  }
+}
+
+TEST_F(ApiHardening, IsNoProxy) {
+  for (const std::string target :
+       {"http://evil.example/api/openapi.json", "*", "evil.example:443"}) {
+    const auto answer = Raw("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_FALSE(Contains(answer, "HTTP/1.1 2")) << target << answer;
+    if (!answer.empty()) ExpectHardened(answer, target);
   }
 }
 
@@ -338,11 +345,9 @@ TEST_F(ApiHardening, AnswersHeadAsGetButForTheBody) {
 }
 
 TEST_F(ApiHardening, SaysNothingOfWhatFailedWithin) {
-  api_.db.Exec(
-      "ALTER FUNCTION metrics.api_overview(jsonb) RENAME TO gone_overview;"
-      "CREATE OR REPLACE FUNCTION metrics.api_execution_times(request jsonb) "
-      "RETURNS jsonb LANGUAGE plpgsql STABLE AS "
-      "$$ BEGIN RAISE EXCEPTION 'secret of table tenants'; END $$");
+  api_.db.Exec("DROP FUNCTION metrics.api_overview(jsonb)");
+  test::Replace(api_.db, "api_execution_times",
+                "BEGIN RAISE EXCEPTION 'secret of table tenants'; END");
   const auto origin = std::string("Origin: ") + kOrigin;
   for (const std::string path :
        {"/api/metrics", "/api/v1/statistics/execution-times"}) {
