@@ -129,6 +129,15 @@ Json::Value Api::Read(const std::string& path, const std::string& token) const {
   return JsonOf(response);
 }
 
+void Replace(Database& db, const std::string& function,
+             const std::string& body) {
+  const auto signature = "metrics." + function + "(request jsonb)";
+  db.Exec("DROP FUNCTION metrics." + function + "(jsonb); CREATE FUNCTION " +
+          signature + " RETURNS jsonb LANGUAGE plpgsql AS $$ " + body +
+          " $$; GRANT EXECUTE ON FUNCTION metrics." + function +
+          "(jsonb) TO authenticated, meshhook_operator, meshhook_api");
+}
+
 Json::Value JsonOf(const std::string& text) {
   Json::Value value;
   std::string errors;

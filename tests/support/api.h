@@ -76,6 +76,11 @@ class Api {
   std::optional<meshhook::api::Server> server_;
 };
 
+// Makes metrics.FUNCTION(request jsonb) do something else for those who may
+// call it: the body of a function in PL/pgSQL that returns jsonb.
+void Replace(Database& db, const std::string& function,
+             const std::string& body);
+
 // Throws std::runtime_error where the text is not JSON.
 Json::Value JsonOf(const std::string& text);
 inline Json::Value JsonOf(const HttpResponse& response) {
