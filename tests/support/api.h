@@ -44,6 +44,8 @@ class Api {
 
   int port() const { return server_->Ports().front(); }
   meshhook::api::Server& server() { return *server_; }
+  // Serves from now on over sessions of that login, or database.
+  void Serve(const meshhook::Conninfo& conninfo);
   // No more answers.
   void Stop() { server_.reset(); }
 
@@ -73,6 +75,7 @@ class Api {
  private:
   const Folder folder_;
   const Signer signer_ = Signer::Secret(kSecret);
+  meshhook::api::ServerOptions options_;
   std::optional<meshhook::api::Server> server_;
 };
 
