@@ -126,7 +126,8 @@ Listener::Listener(ListenerOptions options, mg_callbacks callbacks,
   // A client that is slow to ask holds a thread until the request's time is
   // over, and others must not find them all held. A path is what it says: were
   // it decoded, a gateway could be told one path and this server another.
-  const std::array<const char*, 17> settings{"listening_ports",
+  // Browsers are told by us who may ask: CivetWeb would say that any page may.
+  const std::array<const char*, 19> settings{"listening_ports",
                                              ports.c_str(),
                                              "num_threads",
                                              threads.c_str(),
@@ -142,6 +143,8 @@ Listener::Listener(ListenerOptions options, mg_callbacks callbacks,
                                              "yes",
                                              "tcp_nodelay",
                                              "1",
+                                             "access_control_allow_methods",
+                                             "",
                                              nullptr};
   callbacks.log_message = LogMessage;
   StartupError().clear();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "exporter/api/server.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <array>
 #include <exception>
@@ -25,85 +23,12 @@ using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kJson = "application/json";
-constexpr auto kProblem = "application/problem+json";
-constexpr int kMostRequest = 16 << 10;  // bytes of request line and headers
+// What CivetWeb takes of request line and headers, so that what is a little too
+// long can be told so.
+constexpr int kMostRequest = 2 * kMostHead;
 constexpr size_t kMostPath = 1024;
 constexpr int kSpareThreads = 12;  // for those who are refused or slow to ask
 constexpr auto kLook = milliseconds(500);  // whether a listener has hung up
-
-// Written here because CivetWeb's own way to write a header makes its Date with
-// gmtime(), which threads must not share.
-std::string Head(const Answer& answer) {
-  std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " " +
-                     StatusText(answer.status);
-  const auto add = [&head](std::string_view name, std::string_view value) {
-    head.append("\r\n").append(name).append(": ").append(value);
-  };
-  if (!answer.content_type.empty()) add("Content-Type", answer.content_type);
-  add("Cache-Control", "no-store");
-  add("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-  add("Cross-Origin-Resource-Policy", "same-origin");
-  add("Referrer-Policy", "no-referrer");
-  add("Vary", "Origin, Authorization");
-  add("X-Content-Type-Options", "nosniff");
-  for (const auto& [name, value] : answer.headers) add(name, value);
-  return head;
-}
-
-void Send(mg_connection* connection, const Answer& answer, bool with_body) {
-  std::string text = Head(answer);
-  if (answer.status != 204) {
-    text += "\r\nContent-Length: " + std::to_string(answer.body.size());
-  }
-  text += "\r\n\r\n";
-  if (with_body) text += answer.body;
-  mg_write(connection, text.data(), text.size());
-}
-
-Answer ProblemAnswer(const Problem& problem) {
-  Answer answer{problem.status(), kProblem, ToText(problem)};
-  if (problem.retry_after() > 0) {
-    answer.headers.emplace_back("Retry-After",
-                                std::to_string(problem.retry_after()));
-  }
-  return answer;
-}
-
-// "" where it is not there; a Problem where it is there twice, as nobody can
-// know which one counts.
-std::string OnlyHeader(const mg_connection* connection, const char* name) {
-  const auto* request = mg_get_request_info(connection);
-  std::string value;
-  int count = 0;
-  for (int i = 0; i < request->num_headers; ++i) {
-    const auto& header = request->http_headers[i];
-    if (mg_strcasecmp(header.name, name) != 0) continue;
-    value = header.value;
-    ++count;
-  }
-  if (count > 1) {
-    throw Problem(400, "the header " + std::string(name) + " is there twice");
-  }
-  return value;
-}
-
-bool HungUp(int socket) {
-  pollfd polled{socket, POLLRDHUP, 0};
-  return socket >= 0 && poll(&polled, 1, 0) > 0;
-}
-
-// The body, of which Content-Length says how long it is.
-std::string ReadBody(mg_connection* connection) {
-  const auto announced = mg_get_request_info(connection)->content_length;
-  std::string body(announced > 0 ? static_cast<size_t>(announced) : 0, '\0');
-  size_t got = 0;
-  while (got < body.size()) {
-    const int n = mg_read(connection, body.data() + got, body.size() - got);
-    if (n <= 0) throw Problem(408, "the body did not come in time");
-    got += static_cast<size_t>(n);
-  }
-  return body;
-}
 
 }  // namespace
 
@@ -116,6 +41,7 @@ struct Server::Asked {
   const Operation* operation = nullptr;
   std::optional<Caller> caller = {};  // set once it may ask
   Json::Value arguments = {};
+  bool whole = false;  // its body has been read
 };
 
 Server::Server(ServerOptions options, Conninfo conninfo)
@@ -134,7 +60,7 @@ Server::Server(ServerOptions options, Conninfo conninfo)
            .max_request_bytes = kMostRequest},
           [] {
             mg_callbacks callbacks{};
-            callbacks.begin_request = &Server::RefuseBody;
+            callbacks.begin_request = &Server::RefuseMalformed;
             callbacks.http_error = &Server::AnswerMalformed;
             return callbacks;
           }(),
@@ -153,36 +79,39 @@ ServerStatistics Server::Statistics() const {
           .listeners = stream_.listeners()};
 }
 
-// CivetWeb reads what a handler leaves of a body, for as long as its client
-// likes to take. One that is too long, or that does not say how long it is, is
-// refused before that: the negative result makes CivetWeb hang up.
-int Server::RefuseBody(mg_connection* connection) {
+Server& Server::Of(const mg_connection* connection) {
+  return *static_cast<Server*>(mg_get_user_data(mg_get_context(connection)));
+}
+
+// CivetWeb would read a body that nobody else does, for as long as its client
+// likes to take: the negative result makes it hang up.
+int Server::RefuseMalformed(mg_connection* connection) {
   constexpr int kGoOn = 0;
   constexpr int kHangUp = -1;
-  const auto announced = mg_get_request_info(connection)->content_length;
-  std::optional<Problem> problem;
-  if (mg_get_header(connection, "Transfer-Encoding") != nullptr) {
-    problem = Problem(411, "send the body with its Content-Length");
-  } else if (announced > static_cast<long long>(kMostBody)) {
-    problem = Problem(413, "the body is longer than 16 KiB");
-  }
+  const auto problem = FaultOf(connection);
   if (!problem) return kGoOn;
-  auto answer = ProblemAnswer(*problem);
-  answer.headers.emplace_back("Connection", "close");
+  auto& server = Of(connection);
+  Asked asked{.connection = connection};
+  asked.origin = Header(connection, "Origin");
+  auto answer = server.Refusal(asked, *problem);
+  MakeLast(connection, answer);
   Send(connection, answer, true);
+  server.Note(asked, answer.status);
   return kHangUp;
 }
 
-// What CivetWeb itself refuses: no HTTP, or headers that are too long.
+// What CivetWeb itself refuses.
 int Server::AnswerMalformed(mg_connection* connection, int status,
                             const char* /*message*/) {
-  auto answer = ProblemAnswer(
-      status == 413 ? Problem(431,
-                              "request line and headers are longer than "
-                              "16 KiB")
-                    : Problem(status, StatusText(status)));
-  answer.headers.emplace_back("Connection", "close");
+  const Problem problem =
+      status == 500 ? Problem(500, "internal error")
+                    : Problem(400,
+                              "no request of HTTP/1.1, or it did not come in "
+                              "time, or its headers are longer than 16 KiB");
+  auto answer = ProblemAnswer(problem);
+  MakeLast(connection, answer);
   Send(connection, answer, true);
+  Of(connection).book_.Add("none", answer.status, {});
   return 0;
 }
 
@@ -206,6 +135,9 @@ int Server::Handle(mg_connection* connection, void* self) {
                   {"reason", server.pool_.conninfo().Redact(error.what())}});
       answer = server.Refusal(
           asked, Problem(500, "internal error; the operator's log says more"));
+    }
+    if (!asked.whole && mg_get_request_info(connection)->content_length > 0) {
+      MakeLast(connection, answer);
     }
     Send(connection, answer, asked.method != "HEAD");
     server.Note(asked, answer.status);
@@ -245,6 +177,7 @@ Answer Server::AnswerTo(Asked& asked) {
   }
   const auto content_type = OnlyHeader(asked.connection, "Content-Type");
   const auto body = ReadBody(asked.connection);
+  asked.whole = true;
   asked.arguments = Arguments(
       *asked.operation,
       {.path_values = match.path_values,
@@ -343,15 +276,15 @@ std::shared_ptr<Stream::Listener> Server::Listen(const Asked& asked) {
 }
 
 int Server::Serve(Asked& asked, Stream::Listener& listener) {
-  Answer answer{200, "text/event-stream", "", {{"Connection", "close"}}};
+  Answer answer{200, "text/event-stream", ""};
   AddCors(asked, answer);
+  MakeLast(asked.connection, answer);
   Note(asked, answer.status);
-  mg_disable_connection_keep_alive(asked.connection);
   const auto send = [&asked](const std::string& text) {
     return mg_write(asked.connection, text.data(), text.size()) > 0;
   };
-  if (!send(Head(answer) + "\r\n\r\nevent: ready\ndata: {}\n\n") ||
-      asked.method == "HEAD") {
+  if (!send(Head(answer) + "\r\n\r\n") || asked.method == "HEAD" ||
+      !send("event: ready\ndata: {}\n\n")) {
     return answer.status;
   }
   const int socket = ClientSocket(asked.connection);

@@ -15,6 +15,7 @@
 #include "exporter/api/audit.h"
 #include "exporter/api/authenticator.h"
 #include "exporter/api/contract.h"
+#include "exporter/api/exchange.h"
 #include "exporter/api/limiter.h"
 #include "exporter/api/pool.h"
 #include "exporter/api/problem.h"
@@ -39,14 +40,6 @@ struct ServerOptions {
   std::chrono::milliseconds heartbeat = std::chrono::seconds(15);
 };
 
-// What is sent to a client.
-struct Answer {
-  int status;
-  std::string content_type;  // "": no body
-  std::string body;
-  std::vector<std::pair<std::string, std::string>> headers = {};
-};
-
 // Serves from its own threads until it is destroyed. A request that throws is
 // answered; nothing escapes into CivetWeb.
 class Server {
@@ -69,7 +62,8 @@ class Server {
   struct Asked;  // one request under way
 
   static int Handle(mg_connection* connection, void* self);
-  static int RefuseBody(mg_connection* connection);
+  static Server& Of(const mg_connection* connection);
+  static int RefuseMalformed(mg_connection* connection);
   static int AnswerMalformed(mg_connection* connection, int status,
                              const char* message);
 

@@ -76,12 +76,16 @@ Api::Api(const std::function<void(meshhook::api::ServerOptions&)>& adjust) {
   db.Exec(kTenants);
   db.Exec(kRuns);
   Refresh();
-  meshhook::api::ServerOptions options;
-  options.listen_addresses = {"127.0.0.1:0"};
-  options.auth.secret_file = folder_.Write("secret", kSecret);
-  options.requests_per_second = 10'000;
-  if (adjust) adjust(options);
-  server_.emplace(options, db.Conninfo("meshhook_api"));
+  options_.listen_addresses = {"127.0.0.1:0"};
+  options_.auth.secret_file = folder_.Write("secret", kSecret);
+  options_.requests_per_second = 10'000;
+  if (adjust) adjust(options_);
+  Serve(db.Conninfo("meshhook_api"));
+}
+
+void Api::Serve(const meshhook::Conninfo& conninfo) {
+  server_.reset();
+  server_.emplace(options_, conninfo);
 }
 
 void Api::Refresh() {
@@ -127,6 +131,15 @@ Json::Value Api::Read(const std::string& path, const std::string& token) const {
                              " " + response.body);
   }
   return JsonOf(response);
+}
+
+void Replace(Database& db, const std::string& function,
+             const std::string& body) {
+  const auto signature = "metrics." + function + "(request jsonb)";
+  db.Exec("DROP FUNCTION metrics." + function + "(jsonb); CREATE FUNCTION " +
+          signature + " RETURNS jsonb LANGUAGE plpgsql AS $$ " + body +
+          " $$; GRANT EXECUTE ON FUNCTION metrics." + function +
+          "(jsonb) TO authenticated, meshhook_operator, meshhook_api");
 }
 
 Json::Value JsonOf(const std::string& text) {

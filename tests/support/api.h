@@ -44,6 +44,8 @@ class Api {
 
   int port() const { return server_->Ports().front(); }
   meshhook::api::Server& server() { return *server_; }
+  // Serves from now on over sessions of that login, or database.
+  void Serve(const meshhook::Conninfo& conninfo);
   // No more answers.
   void Stop() { server_.reset(); }
 
@@ -73,8 +75,14 @@ class Api {
  private:
   const Folder folder_;
   const Signer signer_ = Signer::Secret(kSecret);
+  meshhook::api::ServerOptions options_;
   std::optional<meshhook::api::Server> server_;
 };
+
+// Makes metrics.FUNCTION(request jsonb) do something else for those who may
+// call it: the body of a function in PL/pgSQL that returns jsonb.
+void Replace(Database& db, const std::string& function,
+             const std::string& body);
 
 // Throws std::runtime_error where the text is not JSON.
 Json::Value JsonOf(const std::string& text);

@@ -33,7 +33,7 @@ int FreePort() {
 
 PgBouncer::PgBouncer(int server_port) : port_(FreePort()) {
   std::string users;
-  for (const char* role : {kExporter, kOwner, kSuperuser}) {
+  for (const char* role : {kExporter, "meshhook_api", kOwner, kSuperuser}) {
     users += '"' + std::string(role) + "\" \"" + kPassword + "\"\n";
   }
   const auto user_file = folder_.Write("users.txt", users);
