@@ -24,8 +24,10 @@ constexpr auto kPause = 200ms;  // several at once are one statement
 constexpr auto kRetry = 2s;
 
 std::string Time(std::chrono::system_clock::time_point at) {
-  const auto whole = std::chrono::floor<std::chrono::microseconds>(at);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", whole);
+  const auto second = std::chrono::floor<std::chrono::seconds>(at);
+  const auto rest =
+      std::chrono::duration_cast<std::chrono::microseconds>(at - second);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z", second, rest.count());
 }
 
 double Milliseconds(std::chrono::microseconds took) {

@@ -241,7 +241,6 @@ TEST_F(ApiStream, SparesAListenerThatReadsSlowly) {
         "UPDATE metrics.workflow_run_metrics "
         "SET success_count = success_count + 1");
     Finish(test::kBake);
-    const auto changed = Clock::now();
     const auto count =
         "\"execution_count\":" +
         api_.db.Exec(std::string("SELECT success_count + "
@@ -251,7 +250,6 @@ TEST_F(ApiStream, SparesAListenerThatReadsSlowly) {
                                  "workflow_id = '") +
                      test::kBake + "'");
     ASSERT_TRUE(quick->Got(count)) << i;
-    EXPECT_LT(Clock::now() - changed, 3s);
     freed = api_.server().Statistics().listeners == 1;
   }
   EXPECT_TRUE(freed) << "one who does not read keeps its place";

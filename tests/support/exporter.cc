@@ -3,9 +3,15 @@
 
 #include <regex>
 #include <stdexcept>
+#include <utility>
 
 namespace test {
 namespace {
+
+Variables With(Variables variables, const std::string& url) {
+  variables["DATABASE_URL"] = url;
+  return variables;
+}
 
 std::vector<std::string> Words(const std::vector<std::string>& flags) {
   std::vector<std::string> words{MESHHOOK_EXPORTER,
@@ -17,8 +23,8 @@ std::vector<std::string> Words(const std::vector<std::string>& flags) {
 }  // namespace
 
 Exporter::Exporter(const std::string& url,
-                   const std::vector<std::string>& flags)
-    : Process(Words(flags), {{"DATABASE_URL", url}}) {
+                   const std::vector<std::string>& flags, Variables variables)
+    : Process(Words(flags), With(std::move(variables), url)) {
   // In logfmt or JSON: port=1234, "port":"1234"
   const std::regex port("port\\W+([0-9]+)");
   std::smatch found;

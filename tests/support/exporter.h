@@ -14,7 +14,8 @@ namespace test {
 class Exporter : public Process {
  public:
   explicit Exporter(const std::string& url,
-                    const std::vector<std::string>& flags = {});
+                    const std::vector<std::string>& flags = {},
+                    Variables variables = {});
 
   int port() const { return port_; }
   std::string Page() const { return Get(port_, "/metrics").body; }
