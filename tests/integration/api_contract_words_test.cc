@@ -284,7 +284,7 @@ TEST(ApiThreshold, OfANarrowerScopeHoldsUntilItIsRemoved) {
   }
 }
 
-TEST(ApiStream, PushesAChangeAsDescribed) {
+TEST(ApiContractStream, PushesAChangeAsDescribed) {
   JudgedApi api([](meshhook::api::ServerOptions& options) {
     options.stream_life = std::chrono::seconds(20);
   });
