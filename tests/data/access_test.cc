@@ -24,16 +24,77 @@ using test::Template;
 constexpr auto kRefused = "42501";
 constexpr auto kDone = "";
 
-// Migrations 0019 to 0021 in full.
+// Migrations 0019 to 0029 in full.
 constexpr auto kRightsOfTenants =
-    R"(EXECUTE ON my_execution_times(workflow_id uuid, start_date timestamp with time zone, end_date timestamp with time zone)
+    R"(DELETE ON alert_thresholds
+EXECUTE ON api_alerts(request jsonb)
+EXECUTE ON api_execution_times(request jsonb)
+EXECUTE ON api_overview(request jsonb)
+EXECUTE ON api_projects()
+EXECUTE ON api_remove_alert(request jsonb)
+EXECUTE ON api_set_alert(request jsonb)
+EXECUTE ON api_summary(request jsonb)
+EXECUTE ON api_trend(request jsonb)
+EXECUTE ON api_workflow(request jsonb)
+EXECUTE ON asked_boolean(request jsonb, parameter text, otherwise boolean)
+EXECUTE ON asked_integer(request jsonb, parameter text, lowest integer, highest integer, otherwise integer)
+EXECUTE ON asked_place(request jsonb, operation text)
+EXECUTE ON asked_scope(request jsonb, OUT projects uuid[], OUT workflow uuid, OUT known boolean)
+EXECUTE ON asked_time(request jsonb, parameter text)
+EXECUTE ON asked_uuid(request jsonb, parameter text)
+EXECUTE ON asked_value(request jsonb, parameter text, metric text)
+EXECUTE ON asked_word(request jsonb, parameter text, words text[], otherwise text)
+EXECUTE ON is_operator()
+EXECUTE ON my_execution_times(workflow_id uuid, start_date timestamp with time zone, end_date timestamp with time zone)
 EXECUTE ON my_overview()
 EXECUTE ON my_projects()
 EXECUTE ON my_trend(bucket text, start_date timestamp with time zone, end_date timestamp with time zone, workflow_id uuid)
+EXECUTE ON new_cursor(request jsonb, operation text, place jsonb)
+EXECUTE ON question(request jsonb, operation text)
+EXECUTE ON refuse(parameter text, wrong text, what_is_right text)
+EXECUTE ON threshold_json(t metrics.alert_thresholds)
+INSERT ON alert_thresholds
+SELECT ON alert_thresholds
 SELECT ON my_failure_hotspots
 SELECT ON my_step_latency
 SELECT ON my_workflow_metrics
 SELECT ON workflow_run_metrics
+UPDATE ON alert_thresholds
+USAGE ON SCHEMA metrics)";
+constexpr auto kRightsOfOperators = R"(DELETE ON alert_thresholds
+EXECUTE ON api_alerts(request jsonb)
+EXECUTE ON api_changes(seen text)
+EXECUTE ON api_execution_times(request jsonb)
+EXECUTE ON api_overview(request jsonb)
+EXECUTE ON api_projects()
+EXECUTE ON api_queue_depth(request jsonb)
+EXECUTE ON api_remove_alert(request jsonb)
+EXECUTE ON api_set_alert(request jsonb)
+EXECUTE ON api_summary(request jsonb)
+EXECUTE ON api_trend(request jsonb)
+EXECUTE ON api_workflow(request jsonb)
+EXECUTE ON asked_boolean(request jsonb, parameter text, otherwise boolean)
+EXECUTE ON asked_integer(request jsonb, parameter text, lowest integer, highest integer, otherwise integer)
+EXECUTE ON asked_place(request jsonb, operation text)
+EXECUTE ON asked_scope(request jsonb, OUT projects uuid[], OUT workflow uuid, OUT known boolean)
+EXECUTE ON asked_time(request jsonb, parameter text)
+EXECUTE ON asked_uuid(request jsonb, parameter text)
+EXECUTE ON asked_value(request jsonb, parameter text, metric text)
+EXECUTE ON asked_word(request jsonb, parameter text, words text[], otherwise text)
+EXECUTE ON is_operator()
+EXECUTE ON my_projects()
+EXECUTE ON new_cursor(request jsonb, operation text, place jsonb)
+EXECUTE ON question(request jsonb, operation text)
+EXECUTE ON refuse(parameter text, wrong text, what_is_right text)
+EXECUTE ON threshold_json(t metrics.alert_thresholds)
+INSERT ON alert_thresholds
+SELECT ON alert_threshold_changes
+SELECT ON alert_thresholds
+SELECT ON api_audit
+UPDATE ON alert_thresholds
+USAGE ON SCHEMA metrics)";
+constexpr auto kRightsOfTheApisLogin =
+    R"(EXECUTE ON record_access(entries jsonb)
 USAGE ON SCHEMA metrics)";
 constexpr auto kRightsOfTheExporter =
     R"(EXECUTE ON boss_jobs(most integer)
@@ -58,6 +119,7 @@ SELECT ON mv_job_tracking
 SELECT ON mv_step_latency
 SELECT ON mv_workflow_metrics
 SELECT ON refresh_log
+SELECT ON resolved_alert_thresholds
 SELECT ON retention
 SELECT ON schema_migrations
 SELECT ON step_metrics
@@ -68,10 +130,11 @@ SELECT ON workflow_names
 USAGE ON SCHEMA metrics)";
 
 void ExpectRights(Database& db) {
-  for (const auto* role :
-       {"public", "anon", "service_role", "authenticator", "meshhook_api"}) {
+  for (const auto* role : {"public", "anon", "service_role", "authenticator"}) {
     EXPECT_EQ(RightsOf(db, role), "") << role;
   }
+  EXPECT_EQ(RightsOf(db, "meshhook_api"), kRightsOfTheApisLogin);
+  EXPECT_EQ(RightsOf(db, "meshhook_operator"), kRightsOfOperators);
   EXPECT_EQ(RightsOf(db, "authenticated"), kRightsOfTenants);
   EXPECT_EQ(RightsOf(db, "meshhook_exporter"), kRightsOfTheExporter);
 }
@@ -135,6 +198,16 @@ TEST_F(Access, IsRefusedToThoseWithoutRights) {
 
 TEST_F(Access, OfTenantsIsRefusedBeyondTheirRights) {
   ExpectRefusals(db_, "authenticated", kRightsOfTenants);
+}
+
+TEST_F(Access, OfOperatorsIsRefusedBeyondTheirRights) {
+  ExpectRefusals(db_, "meshhook_operator", kRightsOfOperators);
+  auto session = db_.As("meshhook_operator");
+  for (const auto* table : {"projects", "workflow_runs", "secrets"}) {
+    EXPECT_EQ(Refusal(session, "SELECT FROM public." + std::string(table)),
+              kRefused)
+        << table;
+  }
 }
 
 TEST_F(Access, OfTheExporterIsRefusedBeyondItsRights) {
@@ -256,15 +329,14 @@ TEST_F(Access, ToAViewLocksNobodyOut) {
             kRefused);
 }
 
-TEST_F(Access, OfTheApisRoleIsThatOfTenantsAndOnlyOnceItIsOne) {
+TEST_F(Access, OfTheApisLoginIsThatOfItsCallersAndOnlyOnceItIsOne) {
+  ExpectRefusals(db_, "meshhook_api", kRightsOfTheApisLogin);
   auto api = db_.Connect("meshhook_api");
-  for (const auto& use : test::Uses(db_)) {
-    EXPECT_EQ(Refusal(api, use.statement), kRefused) << use.statement;
-  }
   EXPECT_EQ(Refusal(api, "SELECT FROM public.projects"), kRefused);
   std::istringstream roles(
       db_.Exec("SELECT string_agg(rolname, ' ') FROM pg_roles "
-               "WHERE rolname NOT IN ('authenticated', 'meshhook_api')"));
+               "WHERE rolname NOT IN ('authenticated', 'meshhook_operator', "
+               "'meshhook_api')"));
   for (std::string role; roles >> role;) {
     const auto refusal = Refusal(api, "SET ROLE \"" + role + "\"");
     // A role of another test may be gone meanwhile.
@@ -272,19 +344,25 @@ TEST_F(Access, OfTheApisRoleIsThatOfTenantsAndOnlyOnceItIsOne) {
   }
   EXPECT_EQ(Refusal(api, "SET ROLE authenticated"), kDone);
   EXPECT_EQ(Refusal(api, "SELECT * FROM metrics.my_overview()"), kDone);
+  EXPECT_EQ(Refusal(api, "SET ROLE meshhook_operator"), kDone);
+  EXPECT_EQ(Refusal(api, "SELECT metrics.api_overview('{}')"), kDone);
 }
 
 TEST_F(Access, OfOurRolesIsNoMoreThanTheyNeed) {
   EXPECT_EQ(db_.Exec("SELECT count(*) FROM pg_roles "
-                     "WHERE rolname IN ('meshhook_exporter', 'meshhook_api') "
+                     "WHERE rolname IN ('meshhook_exporter', 'meshhook_api', "
+                     "'meshhook_operator') "
                      "AND (rolsuper OR rolcreaterole OR rolcreatedb "
                      "OR rolreplication OR rolbypassrls)"),
             "0");
   EXPECT_EQ(db_.Exec("SELECT string_agg(member::regrole || ' in ' "
-                     "|| roleid::regrole, ', ' ORDER BY member::regrole::text) "
+                     "|| roleid::regrole, ', ' ORDER BY member::regrole::text, "
+                     "roleid::regrole::text) "
                      "FROM pg_auth_members WHERE member IN ("
-                     "'meshhook_exporter'::regrole, 'meshhook_api'::regrole)"),
-            "meshhook_api in authenticated, meshhook_exporter in pg_monitor");
+                     "'meshhook_exporter'::regrole, 'meshhook_api'::regrole, "
+                     "'meshhook_operator'::regrole)"),
+            "meshhook_api in authenticated, meshhook_api in meshhook_operator, "
+            "meshhook_exporter in pg_monitor");
 }
 
 // The trigger writes where the writer may not.

@@ -47,8 +47,11 @@ std::vector<Use> Uses(Database& db) {
           SELECT 'EXECUTE ON ' || proname || '('
                  || pg_get_function_identity_arguments(oid) || ')',
                  format('SELECT %s(%s)', oid::regproc,
-                        (SELECT string_agg('NULL::' || format_type(t, NULL),
-                                           ', ' ORDER BY i)
+                        (SELECT string_agg(
+                                    CASE WHEN provariadic <> 0 AND i = pronargs
+                                         THEN 'VARIADIC ' ELSE '' END
+                                    || 'NULL::' || format_type(t, NULL),
+                                    ', ' ORDER BY i)
                          FROM unnest(proargtypes) WITH ORDINALITY
                               AS a (t, i)))
           FROM pg_proc WHERE pronamespace = 'metrics'::regnamespace
