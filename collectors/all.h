@@ -17,6 +17,7 @@ Collector WorkflowActive();
 Collector Steps();
 Collector WorkflowSteps();
 Collector FailureHotspots();
+Collector AlertThresholds();
 Collector Worker();
 Collector Fold();
 Collector Queues();
@@ -101,6 +102,7 @@ inline std::vector<Collector> All() {
           Steps(),
           WorkflowSteps(),
           FailureHotspots(),
+          AlertThresholds(),
           Worker(),
           Fold(),
           Queues(),

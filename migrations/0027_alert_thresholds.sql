@@ -173,30 +173,37 @@ CREATE POLICY own_are_removed ON metrics.alert_thresholds FOR DELETE
 -- there and says so, for who looks for one to know better than to go by the
 -- global one.
 CREATE VIEW metrics.resolved_alert_thresholds AS
-WITH overridden AS (
+WITH overridden AS MATERIALIZED (
     SELECT d.project_id, d.id AS workflow_id
     FROM public.workflow_definitions AS d
-    WHERE EXISTS (SELECT FROM metrics.alert_thresholds AS t
-                  WHERE t.project_id = d.project_id
-                    AND (t.scope = 'project' OR t.workflow_id = d.id))
+    WHERE d.id IN (SELECT t.workflow_id FROM metrics.alert_thresholds AS t
+                   WHERE t.scope = 'workflow')
+       OR d.project_id IN (SELECT t.project_id
+                           FROM metrics.alert_thresholds AS t
+                           WHERE t.scope = 'project')
+), candidates AS (
+    SELECT NULL::uuid AS project_id, NULL::uuid AS workflow_id, 1 AS rank, t
+    FROM metrics.alert_thresholds AS t WHERE t.scope = 'global'
+    UNION ALL
+    SELECT o.project_id, o.workflow_id, 1, t
+    FROM overridden AS o, metrics.alert_thresholds AS t
+    WHERE t.scope = 'global'
+    UNION ALL
+    SELECT o.project_id, o.workflow_id, 2, t
+    FROM overridden AS o JOIN metrics.alert_thresholds AS t
+        ON t.project_id = o.project_id AND t.scope = 'project'
+    UNION ALL
+    SELECT o.project_id, o.workflow_id, 3, t
+    FROM overridden AS o JOIN metrics.alert_thresholds AS t
+        ON t.workflow_id = o.workflow_id AND t.project_id = o.project_id
 )
-SELECT t.project_id, t.workflow_id, t.metric, t."window", t.enabled,
-       CASE WHEN t.enabled THEN t.warning END AS warning,
-       CASE WHEN t.enabled THEN t.critical END AS critical, t.scope,
-       t.threshold_id
-FROM metrics.alert_thresholds AS t
-WHERE t.scope = 'global'
-UNION ALL
-(SELECT DISTINCT ON (o.workflow_id, t.metric)
-        o.project_id, o.workflow_id, t.metric, t."window", t.enabled,
-        CASE WHEN t.enabled THEN t.warning END,
-        CASE WHEN t.enabled THEN t.critical END, t.scope, t.threshold_id
- FROM overridden AS o
- JOIN metrics.alert_thresholds AS t
-     ON t.scope = 'global'
-     OR (t.project_id = o.project_id
-         AND (t.scope = 'project' OR t.workflow_id = o.workflow_id))
- ORDER BY o.workflow_id, t.metric, t.workflow_id IS NULL, t.project_id IS NULL);
+SELECT DISTINCT ON (workflow_id, (t).metric)
+       project_id, workflow_id, (t).metric, (t)."window", (t).enabled,
+       CASE WHEN (t).enabled THEN (t).warning END AS warning,
+       CASE WHEN (t).enabled THEN (t).critical END AS critical,
+       (t).scope, (t).threshold_id
+FROM candidates
+ORDER BY workflow_id, (t).metric, rank DESC;
 
 -- Housekeeping, as in 0015; the thresholds of what is gone; and the sum of the
 -- last days (0024).
