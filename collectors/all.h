@@ -18,6 +18,7 @@ Collector AlertThresholds();
 Collector Steps();
 Collector WorkflowSteps();
 Collector FailureHotspots();
+Collector AlertThresholds();
 Collector Worker();
 Collector Fold();
 Collector Queues();
@@ -103,6 +104,7 @@ inline std::vector<Collector> All() {
           Steps(),
           WorkflowSteps(),
           FailureHotspots(),
+          AlertThresholds(),
           Worker(),
           Fold(),
           Queues(),

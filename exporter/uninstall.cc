@@ -107,13 +107,15 @@ constexpr auto kPublications =
 
 constexpr auto kRoles =
     "SELECT string_agg(rolname, ', ' ORDER BY rolname) FROM pg_roles "
-    "WHERE rolname IN ('meshhook_exporter', 'meshhook_api')";
+    "WHERE rolname IN ('meshhook_exporter', 'meshhook_api', "
+    "'meshhook_operator')";
 
-// What still needs the roles, with what to do about it. Neither goes without
-// the other: nothing says by itself in which databases meshhook_api is used.
+// What still needs the roles, with what to do about it. None goes without
+// the others: nothing says by itself in which databases meshhook_api is used.
 constexpr auto kWhatNeedsRoles = R"(
     WITH ours AS (SELECT oid, rolname FROM pg_roles
-                  WHERE rolname IN ('meshhook_exporter', 'meshhook_api'))
+                  WHERE rolname IN ('meshhook_exporter', 'meshhook_api',
+                                    'meshhook_operator'))
     SELECT string_agg(DISTINCT reason, '; ') FROM (
         SELECT CASE
             WHEN d.dbid NOT IN (0, here.oid)
@@ -141,7 +143,7 @@ constexpr auto kWhatNeedsRoles = R"(
         SELECT format('role %s is a member (REVOKE %s FROM it)',
                       member::regrole, ours.rolname)
         FROM pg_auth_members JOIN ours ON roleid = ours.oid
-        WHERE NOT admin_option
+        WHERE NOT admin_option AND member NOT IN (SELECT oid FROM ours)
     ) AS reasons (reason))";
 
 std::string Ask(pg::Connection& connection, const std::string& sql) {

@@ -91,7 +91,8 @@ TEST(Uninstall, LeavesNoRightsOfOurRolesInTheDatabase) {
   EXPECT_EQ(db.Exec("SELECT count(*) FROM pg_shdepend "
                     "WHERE refclassid = 'pg_authid'::regclass "
                     "AND refobjid IN ('meshhook_exporter'::regrole, "
-                    "'meshhook_api'::regrole) AND dbid = (SELECT oid "
+                    "'meshhook_api'::regrole, 'meshhook_operator'::regrole) "
+                    "AND dbid = (SELECT oid "
                     "FROM pg_database WHERE datname = current_database())"),
             "0");
 }
@@ -263,17 +264,21 @@ TEST(Uninstall, KeepsRolesThatAnotherDatabaseNeedsAndSaysWhich) {
   Database db;
   Database other;
   const auto said = Uninstall(db.Conninfo());
-  EXPECT_TRUE(Says(said, "kept the roles meshhook_api, meshhook_exporter: "))
+  EXPECT_TRUE(Says(said,
+                   "kept the roles meshhook_api, meshhook_exporter, "
+                   "meshhook_operator: "))
       << said;
   EXPECT_TRUE(Says(said, "database \"" + other.name() +
                              "\" knows them (run migrate --uninstall there)"))
       << said;
-  EXPECT_TRUE(
-      Says(said, "; then run: DROP ROLE meshhook_api, meshhook_exporter\n"))
+  EXPECT_TRUE(Says(said,
+                   "; then run: DROP ROLE meshhook_api, meshhook_exporter, "
+                   "meshhook_operator\n"))
       << said;
-  EXPECT_EQ(db.Exec("SELECT count(*) FROM pg_roles WHERE rolname IN "
-                    "('meshhook_api', 'meshhook_exporter')"),
-            "2");
+  EXPECT_EQ(
+      db.Exec("SELECT count(*) FROM pg_roles WHERE rolname IN "
+              "('meshhook_api', 'meshhook_exporter', 'meshhook_operator')"),
+      "3");
 }
 
 // A cluster of its own, as roles belong to no database.
@@ -296,7 +301,7 @@ TEST(Uninstall, DropsTheRolesOnceNothingNeedsThem) {
       "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'meshhook%'";
   auto admin = meshhook::pg::Connection::Open(conninfo, Clock::now() + 20s);
   Migrate(owner);
-  EXPECT_EQ(test::Exec(admin, kRoles), "2");
+  EXPECT_EQ(test::Exec(admin, kRoles), "3");
 
   test::Exec(admin, R"(
       CREATE TABLE public.reports ();
@@ -304,7 +309,8 @@ TEST(Uninstall, DropsTheRolesOnceNothingNeedsThem) {
       CREATE ROLE grafana IN ROLE meshhook_exporter)");
   const auto said = Uninstall(owner);
   for (const auto* part :
-       {"kept the roles meshhook_api, meshhook_exporter: ",
+       {"kept the roles meshhook_api, meshhook_exporter, "
+        "meshhook_operator: ",
         "meshhook_exporter has rights on table reports (REVOKE them)",
         "role grafana is a member (REVOKE meshhook_exporter FROM it)"}) {
     EXPECT_TRUE(Says(said, part)) << said;
@@ -312,11 +318,12 @@ TEST(Uninstall, DropsTheRolesOnceNothingNeedsThem) {
   test::Exec(admin, "DROP TABLE public.reports; DROP ROLE grafana");
   Migrate(owner);
   EXPECT_TRUE(Says(Uninstall(owner),
-                   "dropped the roles meshhook_api, meshhook_exporter\n"));
+                   "dropped the roles meshhook_api, meshhook_exporter, "
+                   "meshhook_operator\n"));
   EXPECT_EQ(test::Exec(admin, kRoles), "0");
   EXPECT_EQ(Uninstall(owner), std::string(kNoDataLayer) + "\n");
   Migrate(owner);
-  EXPECT_EQ(test::Exec(admin, kRoles), "2");
+  EXPECT_EQ(test::Exec(admin, kRoles), "3");
 }
 
 TEST(Uninstall, StandsAloneOnTheCommandLine) {
