@@ -3,8 +3,10 @@
 // holds, and what it is compared with, so that a rule need only compare the
 // two.
 //
-// Workflows without a threshold have no series. A global one gives each that is
-// alive four or so, and there are no more than 4,000 rows.
+// Workflows without a threshold have no series; a global one gives one to each
+// that is alive. Of more than 4,000 rows each project has its share, as a
+// tenant can set many: first the first of each project, its workflows' own
+// before its own, then the second.
 #include "collectors/all.h"
 
 namespace meshhook::collectors {
@@ -22,8 +24,9 @@ Collector AlertThresholds() {
         SELECT project_id, workflow_id, metric, "window",
                warning / unit AS warning, critical / unit AS critical,
                measured / unit AS measured,
-               CASE scope WHEN 'workflow' THEN 2 WHEN 'project' THEN 1
-                          ELSE 0 END AS narrowness
+               1.0 / row_number() OVER (
+                   PARTITION BY project_id
+                   ORDER BY scope DESC, workflow_id, metric) AS turn
         FROM metrics.resolved_alert_thresholds,
              LATERAL (SELECT CASE metric WHEN 'p95_duration' THEN 1000
                                          ELSE 1 END) AS u (unit))",
@@ -44,7 +47,7 @@ Collector AlertThresholds() {
                        "What the limit is for, as it is now; absent where too "
                        "few runs finished for it to mean anything.",
                    .column = "measured"}},
-      .limit = {.rows = 4000, .rank = "narrowness"},
+      .limit = {.rows = 4000, .rank = "turn"},
   };
 }
 

@@ -14,7 +14,6 @@ Collector WorkflowRuns();
 Collector WorkflowWindows();
 Collector WorkflowInfo();
 Collector WorkflowActive();
-Collector AlertThresholds();
 Collector Steps();
 Collector WorkflowSteps();
 Collector FailureHotspots();
@@ -100,7 +99,6 @@ inline std::vector<Collector> All() {
           WorkflowWindows(),
           WorkflowInfo(),
           WorkflowActive(),
-          AlertThresholds(),
           Steps(),
           WorkflowSteps(),
           FailureHotspots(),

@@ -36,7 +36,7 @@ END $$;
 -- function with its owner's rights does not change, and which only a member of
 -- that role can have set.
 CREATE FUNCTION metrics.is_operator() RETURNS boolean
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT current_setting('role', true) IS NOT DISTINCT FROM
            'meshhook_operator'
 $$;

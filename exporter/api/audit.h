@@ -39,7 +39,8 @@ class Audit {
 
   void Note(Access access);
 
-  // Accesses that are in the log but will not be in the table.
+  // Accesses that will not be in the table; the very last of a flood are not in
+  // the log either.
   std::uint64_t lost() const;
 
  private:

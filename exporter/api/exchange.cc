@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "exporter/api/request.h"
+#include "exporter/listener.h"
 
 namespace meshhook::api {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kBodyTime = std::chrono::seconds(3);  // for all of it
+constexpr auto kAnswerTime = std::chrono::seconds(3);
+constexpr size_t kPiece = 4096;  // what a client that reads slowly holds up
 
 bool IsLength(std::string_view text) {
   return !text.empty() && text.size() < 16 &&
@@ -58,7 +61,18 @@ void Send(mg_connection* connection, const Answer& answer, bool with_body) {
   }
   text += "\r\n\r\n";
   if (with_body) text += answer.body;
-  mg_write(connection, text.data(), text.size());
+  // In pieces, as CivetWeb waits anew whenever a client takes a little.
+  const auto deadline = Clock::now() + kAnswerTime;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const auto piece = rest.substr(0, kPiece);
+    if (Clock::now() > deadline ||
+        mg_write(connection, piece.data(), piece.size()) <= 0) {
+      mg_disable_connection_keep_alive(connection);
+      return;
+    }
+    rest.remove_prefix(piece.size());
+  }
 }
 
 void MakeLast(mg_connection* connection, Answer& answer) {
@@ -111,6 +125,11 @@ std::optional<Problem> FaultOf(const mg_connection* connection) {
 std::string ReadBody(mg_connection* connection) {
   const auto announced = mg_get_request_info(connection)->content_length;
   std::string body(announced > 0 ? static_cast<size_t>(announced) : 0, '\0');
+  if (!body.empty() && mg_strcasecmp(Header(connection, "Expect").c_str(),
+                                     "100-continue") == 0) {
+    constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
+    mg_write(connection, kGoOn.data(), kGoOn.size());
+  }
   const auto deadline = Clock::now() + kBodyTime;
   // One at a time, as CivetWeb waits for all that it is asked for, however
   // slowly it comes.

@@ -94,6 +94,12 @@ KeySource::KeySource(const AuthOptions& options, const KeyTimes& times, Now now)
   }
   if (const auto& url = options.jwks_url; !url.empty()) {
     const auto name = ShownUrl(url);
+    if (url.rfind("http://", 0) == 0) {
+      log::Warn(
+          "the keys of tokens come without TLS: whoever is on the way "
+          "can put in their own",
+          {{"url", name}, {"remedy", "take them from an https:// URL"}});
+    }
     sources_.push_back({.name = name,
                         .read =
                             [url, name, patience = times_.patience] {

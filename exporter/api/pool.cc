@@ -84,12 +84,14 @@ void CheckLogin(pg::Connection& session) {
 
 }  // namespace
 
-// A session for as long as this object lives.
+// A session for as long as this object lives. One for a caller is waited for;
+// "" is the API itself, which takes none of theirs.
 class Pool::Borrowed {
  public:
-  Borrowed(Pool& pool, For whom) : pool_(pool), whom_(whom) {
+  Borrowed(Pool& pool, const std::string& subject)
+      : pool_(pool), subject_(subject) {
     std::unique_lock lock(pool_.mutex_);
-    if (whom_ == For::kCaller) AwaitTurn(lock);
+    if (!subject_.empty()) AwaitTurn(lock);
     if (!pool_.idle_.empty()) {
       session_ = std::move(pool_.idle_.back());
       pool_.idle_.pop_back();
@@ -97,11 +99,14 @@ class Pool::Borrowed {
   }
   ~Borrowed() {
     const std::lock_guard lock(pool_.mutex_);
-    if (whom_ == For::kCaller) --pool_.busy_;
     if (session_ && session_->open()) {
       pool_.idle_.push_back(std::move(session_));
     }
-    pool_.returned_.notify_one();
+    if (subject_.empty()) return;
+    --pool_.busy_;
+    --pool_.shares_[subject_].busy;
+    Forget();
+    pool_.returned_.notify_all();  // not every one may take it
   }
   Borrowed(const Borrowed&) = delete;
   Borrowed& operator=(const Borrowed&) = delete;
@@ -114,22 +119,45 @@ class Pool::Borrowed {
   void Discard() { session_.reset(); }
 
  private:
+  static int HalfOf(int all) { return (all + 1) / 2; }
+
   void AwaitTurn(std::unique_lock<std::mutex>& lock) {
-    const auto is_free = [this] {
-      return pool_.busy_ < pool_.options_.connections;
+    const auto& most = pool_.options_;
+    const auto is_free = [&] {
+      return pool_.busy_ < most.connections &&
+             pool_.shares_[subject_].busy < HalfOf(most.connections);
     };
     if (!is_free()) {
-      if (pool_.waiting_ >= pool_.options_.waiting) throw Busy();
+      auto& share = pool_.shares_[subject_];
+      if (pool_.waiting_ >= most.waiting ||
+          share.waiting >= HalfOf(most.waiting)) {
+        Forget();
+        throw Busy();
+      }
       ++pool_.waiting_;
+      ++share.waiting;
       const bool came = pool_.returned_.wait_for(lock, kPatience, is_free);
       --pool_.waiting_;
-      if (!came) throw Busy();
+      --share.waiting;
+      if (!came) {
+        Forget();
+        throw Busy();
+      }
     }
     ++pool_.busy_;
+    ++pool_.shares_[subject_].busy;
+  }
+
+  void Forget() {
+    const auto share = pool_.shares_.find(subject_);
+    if (share != pool_.shares_.end() && share->second.busy == 0 &&
+        share->second.waiting == 0) {
+      pool_.shares_.erase(share);
+    }
   }
 
   Pool& pool_;
-  const For whom_;
+  const std::string subject_;
   Session session_;
 };
 
@@ -169,14 +197,15 @@ void Pool::NoteAway(const pg::Error& error) {
               {"remedy", RemedyFor(error)}});
 }
 
-std::optional<std::string> Pool::Run(const Call& call, For whom,
+std::optional<std::string> Pool::Run(const Call& call,
+                                     const std::string& subject,
                                      Settings settings) {
   settings.insert(settings.begin(), {"timezone", "UTC"});
   const pg::Guard guard{.statement_timeout = kStatementTimeout,
                         .lock_timeout = kLockTimeout,
                         .read_only = !call.writes,
                         .settings = std::move(settings)};
-  Borrowed session(*this, whom);
+  Borrowed session(*this, subject);
   // A session that was closed while nobody used it tells so only when it is
   // used; what reads may then be asked once more. One that answers too late was
   // not closed, and its server has had its time.
@@ -204,17 +233,17 @@ std::optional<std::string> Pool::Run(const Call& call, For whom,
 std::optional<std::string> Pool::AsCaller(const Caller& caller,
                                           const Call& call) {
   return Run(
-      call, For::kCaller,
+      call, caller.subject,
       {{"request.jwt.claims", caller.claims},
        {"role", caller.role == "service_role" ? kOperator : "authenticated"}});
 }
 
 std::optional<std::string> Pool::AsLogin(const Call& call) {
-  return Run(call, For::kOwn, {});
+  return Run(call, "", {});
 }
 
 std::optional<std::string> Pool::AsOperator(const Call& call) {
-  return Run(call, For::kOwn, {{"role", kOperator}});
+  return Run(call, "", {{"role", kOperator}});
 }
 
 }  // namespace meshhook::api

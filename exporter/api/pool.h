@@ -4,6 +4,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,6 +25,7 @@ struct PoolOptions {
 
 // Thread-safe. Every call is a transaction of its own, in which alone the role
 // and the claims are set, so the next call on the session finds nothing of it.
+// No subject has more than half of the sessions at a time.
 class Pool {
  public:
   // Opens sessions as they are needed.
@@ -52,9 +54,9 @@ class Pool {
   using Session = std::unique_ptr<pg::Connection>;
   class Borrowed;
 
-  enum class For { kCaller, kOwn };
-
-  std::optional<std::string> Run(const Call& call, For whom, Settings settings);
+  // `subject` is who it is for; "" is the API itself.
+  std::optional<std::string> Run(const Call& call, const std::string& subject,
+                                 Settings settings);
   Session Open();
   void NoteAway(const pg::Error& error);
 
@@ -65,7 +67,13 @@ class Pool {
   std::condition_variable returned_;
   std::vector<Session> idle_;  // the last used at the end
   int busy_ = 0;               // with callers
-  int waiting_ = 0;
+  int waiting_ = 0;            // callers
+  // Of those, by subject; one that has none of them is not here.
+  struct Share {
+    int busy = 0;
+    int waiting = 0;
+  };
+  std::map<std::string, Share> shares_;
   Backoff backoff_;  // of connecting
   bool away_ = false;
 };

@@ -83,6 +83,10 @@ void Stream::End() {
   const std::lock_guard lock(mutex_);
   ended_ = true;
   woken_.notify_all();
+  EndListeners();
+}
+
+void Stream::EndListeners() {
   for (const auto& one : listeners_) {
     if (const auto listener = one.lock()) {
       const std::lock_guard its_lock(listener->mutex_);
@@ -90,6 +94,7 @@ void Stream::End() {
       listener->changed_.notify_all();
     }
   }
+  listeners_.clear();
 }
 
 void Stream::Loop() {
@@ -104,16 +109,24 @@ void Stream::Loop() {
       continue;
     }
     lock.unlock();
+    bool answered = false;
     try {
       Ask();
-      failed = false;
+      answered = true;
     } catch (const std::exception& error) {
-      if (!std::exchange(failed, true)) {
+      if (!failed) {
         log::Warn("changes cannot be streamed for now",
                   {{"reason", pool_.conninfo().Redact(error.what())}});
       }
     }
+    failed = !answered;
     lock.lock();
+    // What they missed nobody can tell, and there may be too much of it for one
+    // answer: they read the counts anew when they come again.
+    if (failed && std::exchange(begun_, false)) {
+      EndListeners();
+      seen_.clear();
+    }
     woken_.wait_for(lock, kInterval, [this] { return ended_; });
   }
 }
@@ -124,7 +137,14 @@ void Stream::Ask() {
   const auto news = answer ? ParseObject(*answer) : std::nullopt;
   if (!news) return;
   seen_ = (*news)["seen"].asString();
-  const auto& changes = (*news)["changes"];
+  struct Change {
+    std::string project, workflow, text;
+  };
+  std::vector<Change> changes;
+  for (const auto& change : (*news)["changes"]) {
+    changes.push_back({change["project_id"].asString(),
+                       change["workflow_id"].asString(), ToLine(change)});
+  }
 
   const std::lock_guard lock(mutex_);
   if (!std::exchange(begun_, true)) woken_.notify_all();
@@ -134,10 +154,10 @@ void Stream::Ask() {
     const std::lock_guard its_lock(listener->mutex_);
     for (const auto& change : changes) {
       if (listener->projects_ &&
-          !listener->projects_->contains(change["project_id"].asString())) {
+          !listener->projects_->contains(change.project)) {
         continue;
       }
-      listener->waiting_[change["workflow_id"].asString()] = ToLine(change);
+      listener->waiting_[change.workflow] = change.text;
     }
     if (!listener->waiting_.empty()) listener->changed_.notify_all();
   }

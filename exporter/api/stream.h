@@ -59,6 +59,7 @@ class Stream {
  private:
   void Loop();
   void Ask();
+  void EndListeners();  // under the mutex
 
   Pool& pool_;
   const size_t most_;

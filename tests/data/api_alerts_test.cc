@@ -31,14 +31,13 @@ class ApiAlerts : public test::TwoTenants {
   std::string Wrong(const std::string& more) {
     return Complaint(ada_, "set_alert", On("workflow", Workflow("a1"), more));
   }
-  // The thresholds that hold, each "ID METRIC WARNING CRITICAL ENABLED".
+  // The thresholds that hold, each "ID METRIC WARNING CRITICAL".
   std::string Resolved(const std::string& where = "true") {
     return db_.Exec(
-        "SELECT coalesce(string_agg(concat_ws(' ', coalesce("
-        "right(workflow_id::text, 2), '-'), metric, coalesce("
-        "warning::text, '-'), coalesce(critical::text, '-'), "
-        "enabled), ', ' ORDER BY workflow_id NULLS FIRST, metric), "
-        "'') FROM metrics.resolved_alert_thresholds WHERE " +
+        "SELECT coalesce(string_agg(concat_ws(' ', right(workflow_id::text, "
+        "2), metric, coalesce(warning::text, '-'), coalesce(critical::text, "
+        "'-')), ', ' ORDER BY workflow_id, metric), '') "
+        "FROM metrics.resolved_alert_thresholds WHERE " +
         where);
   }
 
@@ -49,10 +48,9 @@ class ApiAlerts : public test::TwoTenants {
 
 constexpr auto kSlow = R"("metric": "p95_duration", "warning": 500)";
 
-TEST_F(ApiAlerts, BeginWithGlobalOnes) {
-  EXPECT_EQ(Resolved(),
-            "- failure_ratio 0.1 0.25 t, - p95_duration 120000 - t, "
-            "- stuck_runs 1 - t");
+TEST(AlertThresholds, AreNoneUntilSomebodySetsOne) {
+  test::Database db;
+  EXPECT_EQ(db.Exec("SELECT count(*) FROM metrics.alert_thresholds"), "0");
 }
 
 TEST_F(ApiAlerts, AreSetAndReplacedAndRemoved) {
@@ -297,22 +295,21 @@ TEST_F(ApiAlerts, AreHeldToTheirRulesByTheTable) {
 TEST_F(ApiAlerts, OfANarrowerScopeComeFirst) {
   Set(ada_, "project", Project("a1"),
       R"("metric": "failure_ratio", "warning": 0.2)");
-  EXPECT_EQ(Resolved("workflow_id IS NOT NULL AND metric = 'failure_ratio'"),
-            "a1 failure_ratio 0.2 - t, a2 failure_ratio 0.2 - t, "
-            "a3 failure_ratio 0.2 - t");
+  EXPECT_EQ(Resolved("metric = 'failure_ratio'"),
+            "a1 failure_ratio 0.2 -, a2 failure_ratio 0.2 -, "
+            "a3 failure_ratio 0.2 -");
   Set(ada_, "workflow", Workflow("a2"),
       R"("metric": "failure_ratio", "critical": 0.5)");
   Set(ada_, "workflow", Workflow("a4"),
       R"("metric": "stuck_runs", "enabled": false)");
-  EXPECT_EQ(Resolved("workflow_id IS NOT NULL"),
-            "a1 failure_ratio 0.2 - t, a1 p95_duration 120000 - t, "
-            "a1 stuck_runs 1 - t, "
-            "a2 failure_ratio - 0.5 t, a2 p95_duration 120000 - t, "
-            "a2 stuck_runs 1 - t, "
-            "a3 failure_ratio 0.2 - t, a3 p95_duration 120000 - t, "
-            "a3 stuck_runs 1 - t, "
-            "a4 failure_ratio 0.1 0.25 t, a4 p95_duration 120000 - t, "
-            "a4 stuck_runs - - f");
+  EXPECT_EQ(Resolved(),
+            "a1 failure_ratio 0.2 -, a1 p95_duration 120000 -, "
+            "a1 stuck_runs 1 -, "
+            "a2 failure_ratio - 0.5, a2 p95_duration 120000 -, "
+            "a2 stuck_runs 1 -, "
+            "a3 failure_ratio 0.2 -, a3 p95_duration 120000 -, "
+            "a3 stuck_runs 1 -, "
+            "a4 failure_ratio 0.1 0.25, a4 p95_duration 120000 -");
   const auto held = [&](const std::string& workflow) {
     const auto answer =
         Answer(ada_, "alerts",
@@ -360,7 +357,7 @@ TEST_F(ApiAlerts, NeverKeepMeshHookFromDeletingAndAreThenPruned) {
   Set(ada_, "project", Project("a2"), kSlow);
   db_.Exec("DELETE FROM workflow_definitions WHERE id = '" + Workflow("a1") +
            "'; DELETE FROM projects WHERE id = '" + Project("a2") + "'");
-  EXPECT_EQ(Resolved("workflow_id IS NOT NULL"), "");
+  EXPECT_EQ(Resolved(), "");
   db_.Exec("SELECT metrics.maintain()");
   EXPECT_EQ(db_.Exec("SELECT count(*) FROM metrics.alert_thresholds "
                      "WHERE scope <> 'global'"),

@@ -191,8 +191,7 @@ TEST_F(ApiCallers, ThatAreOperatorsMayDoNoMoreThanCall) {
     EXPECT_EQ(Refusal(all, "SELECT FROM " + table), kRefused) << table;
   }
   for (const std::string call :
-       {"fold()", "maintain()", "rebuild()", "record_access('[]')",
-        "add_up_recent_days()"}) {
+       {"fold()", "maintain()", "rebuild()", "record_access('[]')"}) {
     EXPECT_EQ(Refusal(all, "SELECT metrics." + call), kRefused) << call;
   }
   // The queues hold something to be counted.

@@ -99,18 +99,9 @@ class ApiFigures : public test::TwoTenants {
   }
 };
 
-TEST_F(ApiFigures, AreThoseOfTheRuns) {
-  EXPECT_EQ(db_.Exec("SELECT count(*) FROM metrics.recent_days"), "1");
-  ExpectTruth();
-}
+TEST_F(ApiFigures, AreThoseOfTheRuns) { ExpectTruth(); }
 
-TEST_F(ApiFigures, AreTheSameWithoutTheSumOfRecentDays) {
-  db_.Exec("DELETE FROM metrics.recent_days");
-  ExpectTruth();
-}
-
-// A run that is counted days after it ended.
-TEST_F(ApiFigures, ForgetTheSumOfRecentDaysWhereOneOfThemChanges) {
+TEST_F(ApiFigures, AreThoseOfRunsThatAreCountedDaysAfterTheyEnded) {
   db_.Exec(R"(
       INSERT INTO workflow_runs
           (project_id, workflow_id, status, started_at, finished_at)
@@ -118,52 +109,15 @@ TEST_F(ApiFigures, ForgetTheSumOfRecentDaysWhereOneOfThemChanges) {
              now() - interval '10 days'
       FROM workflow_definitions)");
   Fold();
-  EXPECT_EQ(db_.Exec("SELECT count(*) FROM metrics.recent_days"), "0");
-  ExpectTruth();
-  db_.Exec("SELECT metrics.maintain()");
-  EXPECT_EQ(db_.Exec("SELECT count(*) FROM metrics.recent_days"), "1");
-  ExpectTruth();
-}
-
-TEST_F(ApiFigures, KeepTheSumOfRecentDaysWhileRunsEndToday) {
-  for (int i = 0; i < 20; ++i) db_.Exec(test::kRun);
-  Fold();
-  EXPECT_EQ(db_.Exec("SELECT count(*) FROM metrics.recent_days"), "1");
   ExpectTruth();
 }
 
 TEST_F(ApiFigures, AreRightAfterARebuild) {
   db_.Exec("DELETE FROM metrics.execution_time_statistics");
   db_.Exec("SELECT metrics.rebuild()");
-  EXPECT_EQ(db_.Exec("SELECT count(*) FROM metrics.recent_days"), "0");
   auto ada = User(kAda);
   EXPECT_EQ(Member(Answer(ada, "overview", "{}"), "period,execution_count"),
             "0");
-}
-
-// The sum of recent days is that of the days, row by row.
-TEST_F(ApiFigures, AddUpEveryRecentDay) {
-  for (const std::string kind : {"workflow", "project"}) {
-    EXPECT_EQ(
-        db_.Exec("SELECT count(*) FROM (SELECT " + kind + R"(_id AS id,
-            sum(success_count) AS s, sum(failure_count) AS f,
-            sum(canceled_count) AS c, sum(duration_sum_ms) AS total,
-            min(duration_min_ms) AS least, max(duration_max_ms) AS most,
-            sum((SELECT sum(n) FROM unnest((durations).counts) AS n)) AS timed
-            FROM metrics.)" +
-                 kind + R"(_metrics_daily AS d, metrics.recent_days AS r
-            WHERE d.bucket_start >= r.since AND d.bucket_start < r.until
-            GROUP BY 1) AS days FULL JOIN metrics.)" +
-                 kind + "_recent_days AS t ON t." + kind + R"(_id = days.id
-            WHERE (s, f, c, total, least, most, timed) IS DISTINCT FROM
-                (success_count, failure_count, canceled_count, duration_sum_ms,
-                 duration_min_ms, duration_max_ms,
-                 (SELECT sum(n) FROM unnest((durations).counts) AS n)))"),
-        "0");
-  }
-  EXPECT_EQ(db_.Exec("SELECT until - since || ' ' || (until <= now()) "
-                     "FROM metrics.recent_days"),
-            "29 days true");
 }
 
 TEST_F(ApiFigures, SayWhatTheyCover) {

@@ -13,7 +13,8 @@
 namespace test {
 
 // Ada has two projects of three workflows, of which the last one of the second
-// never ran, and Bob has one of three. Ids end in a1, a2 … and b1, b2 ….
+// never ran, and Bob has one of three. Ids end in a1, a2 … and b1, b2 …. There
+// are three global thresholds.
 class TwoTenants : public testing::Test {
  protected:
   static constexpr auto kAda = "00000000-0000-4000-8000-00000000000a";
@@ -43,7 +44,12 @@ class TwoTenants : public testing::Test {
                      ('b1', 'b1', 'Bread', 'published'),
                      ('b2', 'b1', 'Butter', 'published'),
                      ('b3', 'b1', 'Beer', 'draft'))
-             AS d (w, p, name, status))");
+             AS d (w, p, name, status);
+        INSERT INTO metrics.alert_thresholds (scope, metric, warning, critical)
+        VALUES ('global', 'failure_ratio', 0.1, 0.25),
+               ('global', 'p95_duration', 120000, NULL),
+               ('global', 'stuck_runs', 1, NULL);
+        DELETE FROM metrics.alert_threshold_changes)");
     if (!with_runs) return;
     // More of some than of others, dense near now, none of Bob's third.
     db_.Exec(R"(

@@ -285,8 +285,9 @@ TEST(KeySource, RefusesTokensUntilAnUrlAnswers) {
   Rig rig({.secret_file = "", .jwks_file = "", .jwks_url = url});
   EXPECT_EQ(rig.Ask(TheEcKey()), "keys unavailable");
   const auto complaint = testing::internal::GetCapturedStderr();
-  EXPECT_EQ(Lines(complaint), 1) << complaint;
+  EXPECT_EQ(Lines(complaint), 2) << complaint;
   EXPECT_NE(complaint.find("keys cannot be read"), std::string::npos);
+  EXPECT_NE(complaint.find("without TLS"), std::string::npos);
 
   server = std::make_unique<DocumentServer>(port);
   server->Give(JwksOf({TheEcKey().Jwk()}));
