@@ -14,6 +14,7 @@ Collector WorkflowRuns();
 Collector WorkflowWindows();
 Collector WorkflowInfo();
 Collector WorkflowActive();
+Collector AlertThresholds();
 Collector Steps();
 Collector WorkflowSteps();
 Collector FailureHotspots();
@@ -98,6 +99,7 @@ inline std::vector<Collector> All() {
           WorkflowWindows(),
           WorkflowInfo(),
           WorkflowActive(),
+          AlertThresholds(),
           Steps(),
           WorkflowSteps(),
           FailureHotspots(),

@@ -123,7 +123,8 @@ Connection::Segment Connection::NextSegment(Deadline deadline) {
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
       if (segment) {
         // One that came by a socket where nothing is counted.
-        if (PQresultMemorySize(result.get()) > 4 * kMostBytes) {
+        if (PQresultMemorySize(result.get()) >
+            static_cast<size_t>(4 * kMostBytes)) {
           connection_.reset();  // with the memory that it took
           throw TooLong();
         }

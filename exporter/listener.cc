@@ -124,9 +124,10 @@ Listener::Listener(ListenerOptions options, mg_callbacks callbacks,
   const std::string threads = std::to_string(options_.threads);
   const std::string size = std::to_string(options_.max_request_bytes);
   // A client that is slow to ask holds a thread until the request's time is
-  // over, and others must not find them all held.
-  // CivetWeb would itself tell browsers that any page may ask for anything.
-  const std::array<const char*, 17> settings{"listening_ports",
+  // over, and others must not find them all held. A path is what it says: were
+  // it decoded, a gateway could be told one path and this server another.
+  // Browsers are told by us who may ask: CivetWeb would say that any page may.
+  const std::array<const char*, 19> settings{"listening_ports",
                                              ports.c_str(),
                                              "num_threads",
                                              threads.c_str(),
@@ -135,6 +136,8 @@ Listener::Listener(ListenerOptions options, mg_callbacks callbacks,
                                              "max_request_size",
                                              size.c_str(),
                                              "enable_directory_listing",
+                                             "no",
+                                             "decode_url",
                                              "no",
                                              "enable_keep_alive",
                                              "yes",

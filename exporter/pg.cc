@@ -130,7 +130,9 @@ PGresult* Connection::Next(Deadline deadline) {
 // libpq takes whatever the server sends into memory before it gives any of it.
 void Connection::Consume() {
   // The kernel counts what has come; less what waits there still, libpq has it.
-  const auto taken = [socket = PQsocket(connection_.get())]() -> size_t {
+  // What comes between the two questions makes the difference too small, and
+  // even negative, by no more than a socket holds.
+  const auto taken = [socket = PQsocket(connection_.get())]() -> std::int64_t {
     tcp_info info{};
     socklen_t size = sizeof info;
     int waiting = 0;
@@ -138,9 +140,9 @@ void Connection::Consume() {
         ioctl(socket, FIONREAD, &waiting) != 0) {
       return 0;  // no TCP
     }
-    return info.tcpi_bytes_received - static_cast<size_t>(waiting);
+    return static_cast<std::int64_t>(info.tcpi_bytes_received) - waiting;
   };
-  const size_t before = taken();
+  const std::int64_t before = taken();
   if (PQconsumeInput(connection_.get()) == 0) Broken();
   received_ += taken() - before;
   if (received_ > kMostBytes) {

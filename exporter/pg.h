@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
@@ -48,7 +49,7 @@ class Error : public std::runtime_error {
 // program_limit_exceeded: an answer was longer than anyone has memory for.
 inline constexpr auto kLimitExceeded = "54000";
 // Of one answer. As rows it takes some times that of this program's memory.
-inline constexpr size_t kMostBytes = 16u << 20;
+inline constexpr std::int64_t kMostBytes = 16 << 20;
 Error TooLong();
 
 // How long what runs may take to be cancelled where nobody waits for it.
@@ -219,7 +220,8 @@ class Connection {
 
   std::unique_ptr<PGconn, Finish> connection_;
   const Interrupt* interrupt_;
-  size_t received_ = 0;  // bytes of the answer that is being read
+  // Bytes of the answer that is being read, about.
+  std::int64_t received_ = 0;
 };
 
 }  // namespace meshhook::pg

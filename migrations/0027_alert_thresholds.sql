@@ -55,14 +55,6 @@ CREATE UNIQUE INDEX alert_thresholds_target ON metrics.alert_thresholds (
     coalesce(workflow_id, project_id, '00000000-0000-0000-0000-000000000000'));
 CREATE INDEX alert_thresholds_project ON metrics.alert_thresholds (project_id);
 
--- What the rules of alerts/ said before there were thresholds.
-INSERT INTO metrics.alert_thresholds
-    (scope, metric, warning, critical, created_by, updated_by)
-SELECT 'global', metric, warning, critical, who, who
-FROM (VALUES ('failure_ratio', 0.1, 0.25), ('p95_duration', 120000, NULL),
-             ('stuck_runs', 1, NULL)) AS t (metric, warning, critical),
-     (VALUES ('meshhook-exporter migrate')) AS w (who);
-
 -- Who changed what.
 CREATE TABLE metrics.alert_threshold_changes (
     at           timestamptz NOT NULL,
@@ -167,36 +159,66 @@ CREATE POLICY own_are_removed ON metrics.alert_thresholds FOR DELETE
                 ELSE project_id = ANY (
                     (SELECT metrics.my_projects())::uuid[]) END);
 
--- What holds: a row with no ids for each global threshold; and for each metric
--- of a workflow that has one of its own or of its project, the narrowest. Where
--- that is not enabled there is no alert, whatever a wider one says: the row is
--- there and says so, for who looks for one to know better than to go by the
--- global one.
+-- What holds for a workflow: of each metric the narrowest threshold, if that is
+-- enabled, and what it is compared with. Workflows that no threshold is for and
+-- that did not run for a week are left out, so a global one costs no more than
+-- what is alive. Compared is what the last refresh of mv_workflow_metrics found,
+-- NULL where fewer than 10 runs finished in the window: one failure of two says
+-- nothing about a ratio; and of runs that do not end, what there is now.
 CREATE VIEW metrics.resolved_alert_thresholds AS
-WITH overridden AS (
+WITH concerned AS (
     SELECT d.project_id, d.id AS workflow_id
     FROM public.workflow_definitions AS d
     WHERE EXISTS (SELECT FROM metrics.alert_thresholds AS t
                   WHERE t.project_id = d.project_id
                     AND (t.scope = 'project' OR t.workflow_id = d.id))
+    UNION
+    SELECT m.project_id, m.workflow_id
+    FROM metrics.mv_workflow_metrics AS m
+    WHERE m.execution_count_7d > 0
+      AND EXISTS (SELECT FROM metrics.alert_thresholds AS t
+                  WHERE t.scope = 'global' AND t.enabled)
+), narrowest AS (
+    SELECT DISTINCT ON (c.workflow_id, t.metric)
+           c.project_id, c.workflow_id, t.metric, t."window", t.warning,
+           t.critical, t.enabled, t.scope, t.threshold_id
+    FROM concerned AS c
+    JOIN metrics.alert_thresholds AS t
+        ON t.scope = 'global'
+        OR (t.project_id = c.project_id
+            AND (t.scope = 'project' OR t.workflow_id = c.workflow_id))
+    ORDER BY c.workflow_id, t.metric, t.workflow_id IS NULL,
+             t.project_id IS NULL
+), stuck AS (
+    SELECT r.workflow_id, w."window", count(*) AS runs
+    FROM public.workflow_runs AS r
+    JOIN (VALUES ('1h', interval '1 hour'), ('24h', interval '24 hours'),
+                 ('7d', interval '7 days')) AS w ("window", length)
+        ON coalesce(r.started_at, r.created_at) < now() - w.length
+    WHERE r.status = 'running'
+      AND EXISTS (SELECT FROM metrics.alert_thresholds AS t
+                  WHERE t.metric = 'stuck_runs' AND t.enabled)
+    GROUP BY r.workflow_id, w."window"
 )
-SELECT t.project_id, t.workflow_id, t.metric, t."window", t.enabled,
-       CASE WHEN t.enabled THEN t.warning END AS warning,
-       CASE WHEN t.enabled THEN t.critical END AS critical, t.scope,
-       t.threshold_id
-FROM metrics.alert_thresholds AS t
-WHERE t.scope = 'global'
-UNION ALL
-(SELECT DISTINCT ON (o.workflow_id, t.metric)
-        o.project_id, o.workflow_id, t.metric, t."window", t.enabled,
-        CASE WHEN t.enabled THEN t.warning END,
-        CASE WHEN t.enabled THEN t.critical END, t.scope, t.threshold_id
- FROM overridden AS o
- JOIN metrics.alert_thresholds AS t
-     ON t.scope = 'global'
-     OR (t.project_id = o.project_id
-         AND (t.scope = 'project' OR t.workflow_id = o.workflow_id))
- ORDER BY o.workflow_id, t.metric, t.workflow_id IS NULL, t.project_id IS NULL);
+SELECT n.project_id, n.workflow_id, n.metric, n."window", n.warning,
+       n.critical, n.scope, n.threshold_id,
+       CASE n.metric
+           WHEN 'stuck_runs' THEN coalesce(s.runs, 0)
+           WHEN 'minimum_runs' THEN coalesce(w.runs, 0)
+           ELSE CASE WHEN w.runs >= 10
+                     THEN CASE n.metric WHEN 'failure_ratio' THEN w.failure_rate
+                                        ELSE w.p95_duration END END
+       END::float8 AS measured
+FROM narrowest AS n
+LEFT JOIN metrics.mv_workflow_metrics AS m USING (workflow_id)
+CROSS JOIN LATERAL (VALUES
+    ('1h', m.execution_count_1h, m.failure_rate_1h, m.p95_duration_1h),
+    ('24h', m.execution_count_24h, m.failure_rate_24h, m.p95_duration_24h),
+    ('7d', m.execution_count_7d, m.failure_rate_7d, m.p95_duration_7d))
+    AS w ("window", runs, failure_rate, p95_duration)
+LEFT JOIN stuck AS s
+    ON s.workflow_id = n.workflow_id AND s."window" = n."window"
+WHERE n.enabled AND w."window" = n."window";
 
 -- Housekeeping, as in 0015; the thresholds of what is gone; and the sum of the
 -- last days (0024).

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Writes the reference pages from the program itself.
 #
-#   scripts/update-docs.sh           docs/metrics.md and docs/command-line.md
+#   scripts/update-docs.sh           docs/metrics.md, docs/command-line.md, and
+#                                    what docs/api.md has of the API's document
 #   scripts/update-docs.sh --check   exits 1 if one is not current
 #
 # The program is build/release/meshhook-exporter, or $MESHHOOK_BIN's.
@@ -27,16 +28,20 @@ trap 'rm -rf "$out"' EXIT
   done
 } >"$out/command-line.md"
 
+scripts/lib/api_page.py docs/api.md exporter/api/openapi.json >"$out/api.md"
+
+pages=(metrics.md command-line.md api.md)
 if [[ ${1:-} == --check ]]; then
   stale=0
-  for page in docs/metrics.md docs/command-line.md; do
-    if ! diff --unified=0 "$page" "$out/${page##*/}"; then
-      printf '%s is not current; run scripts/update-docs.sh\n' "$page" >&2
-      stale=1
+  for page in "${pages[@]}"; do
+    if ! diff --unified=0 "docs/$page" "$out/$page"; then
+      printf 'docs/%s is not current; run scripts/update-docs.sh\n' "$page" >&2
+      stale=$((stale + 1))
     fi
   done
-  printf '%d passed, %d failed\n' $((2 - stale)) "$stale"
-  exit "$stale"
+  printf '%d passed, %d failed\n' $((${#pages[@]} - stale)) "$stale"
+  exit $((stale > 0))
 fi
-cp "$out/metrics.md" docs/metrics.md
-cp "$out/command-line.md" docs/command-line.md
+for page in "${pages[@]}"; do
+  cp "$out/$page" "docs/$page"
+done

@@ -39,6 +39,10 @@ STOPPED = {"alertname": "MeshHookRunsStopped"}
 FOLD = {"alertname": "MeshHookFoldStale", "job": "meshhook", "task": "fold"}
 STUCK = {"alertname": "MeshHookRunStuck", "project_id": "p1", "workflow_id": "w1"}
 
+LIMIT = {"alertname": "MeshHookThresholdWarning", "project_id": "p1",
+         "workflow_id": "w1", "metric": "failure_ratio", "window": "1h"}
+WORSE = {**LIMIT, "alertname": "MeshHookThresholdCritical"}
+
 # What fires, what is asked about, and whether it is silenced. Each case has its
 # own `cluster`, so they do not meet: which is a test of `equal` by itself.
 CASES = [
@@ -52,6 +56,11 @@ CASES = [
     ("a page without a workflow silences no workflow's warning",
      {"alertname": "MeshHookWorkflowFailing"}, RATIO, False),
     ("a page does not silence other alerts of its workflow", PAGE, STUCK, False),
+    ("a critical limit that was set silences the milder one", WORSE, LIMIT, True),
+    ("but not that of another metric", WORSE, {**LIMIT, "metric": "stuck_runs"},
+     False),
+    ("nor of another workflow", WORSE, {**LIMIT, "workflow_id": "w2"}, False),
+    ("the milder limit never silences the critical one", LIMIT, WORSE, False),
     ("exhausted connections silence high ones", FULL, HIGH, True),
     ("but not those of another job", FULL, {**HIGH, "job": "other"}, False),
     ("all exporters down silences each of them", ABSENT, DOWN, True),

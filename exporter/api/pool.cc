@@ -18,7 +18,7 @@ constexpr auto kLockTimeout = 500ms;
 // with a session that can go on.
 constexpr auto kGrace = 500ms;
 constexpr auto kConnectTimeout = 2000ms;
-constexpr auto kPatience = 250ms;  // of who waits for a session
+constexpr auto kPatience = 1000ms;  // of who waits for a session
 constexpr auto kMostBackoff = 5000ms;
 constexpr int kRetryAfter = 1;  // seconds
 

@@ -19,7 +19,7 @@ namespace meshhook::api {
 
 struct PoolOptions {
   int connections = 4;  // for callers
-  int waiting = 16;     // callers that may wait for one of them
+  int waiting = 64;     // callers that may wait for one of them
 };
 
 // Thread-safe. Every call is a transaction of its own, in which alone the role

@@ -13,9 +13,9 @@ namespace meshhook::api {
 // Deeper than anything here is, and far from what a thread's stack holds.
 inline constexpr int kDeepestJson = 32;
 
-// The object or array that the text is, by RFC 8259 to the letter. nullopt where it is
-// anything else; where a key stands twice in it; and where PostgreSQL would
-// refuse it as jsonb, which has no place for NUL.
+// The object or array that the text is, by RFC 8259 to the letter. nullopt
+// where it is anything else; where a key stands twice in it; and where
+// PostgreSQL would refuse it as jsonb, which has no place for NUL.
 std::optional<Json::Value> ParseJson(std::string_view text);
 // The same of an object only.
 std::optional<Json::Value> ParseObject(std::string_view text);

@@ -33,7 +33,8 @@ package_list() {
         ;;
       test) printf '%s\n' clang clang-format clang-tidy libclang-rt-14-dev \
         shellcheck python3 python3-yaml git pgbouncer postgresql-15-hypopg \
-        python3-prometheus-client ;;
+        python3-prometheus-client \
+        python3-jsonschema ;;
       stack)
         package_list catcher
         printf '%s\n' postgresql postgresql-contrib prometheus \

@@ -329,7 +329,6 @@ TEST_F(ApiTenants, ChangeNoThresholdOfOthers) {
         "FROM metrics.alert_thresholds AS t",
         test::kSuperuser);
   };
-  const auto before = thresholds();
   const auto body = [](const std::string& scope, const std::string& members) {
     return R"({"metric": "stuck_runs", "window": "1h", "warning": 5, "scope": ")" +
            scope + "\"" + members + "}";
@@ -337,6 +336,11 @@ TEST_F(ApiTenants, ChangeNoThresholdOfOthers) {
   const auto set = [&](const std::string& text) {
     return api_.Post("/api/metrics/alerts", api_.Ada(), text);
   };
+  EXPECT_EQ(
+      api_.Post("/api/metrics/alerts", api_.Operator(), body("global", ""))
+          .status,
+      200);
+  const auto before = thresholds();
   const auto of_project = [&](const std::string& id) {
     return set(body("project", R"(, "project_id": ")" + id + "\""));
   };

@@ -79,6 +79,8 @@ TEST(DemoPasswords, AreThoseOfTheUrlsDecoded) {
       << "postgresql://meshhook_exporter:" << password << "@postgres:5432/m\n";
   std::ofstream(secrets / "owner_database_url")
       << "postgresql://postgres:x@postgres:5432/meshhook\n";
+  std::ofstream(secrets / "api_database_url")
+      << "postgresql://meshhook_api:" << password << "@postgres:5432/m\n";
   const auto url = server.Url();
   const auto at = url.rfind('@') + 1;
   const auto port = url.substr(url.rfind(':') + 1, 5);
@@ -97,11 +99,13 @@ TEST(DemoPasswords, AreThoseOfTheUrlsDecoded) {
   };
   auto superuser =
       meshhook::pg::Connection::Open(test::ConninfoOf(url), deadline());
-  test::Exec(superuser, "GRANT password_user TO meshhook_exporter");
-  EXPECT_NO_THROW(meshhook::pg::Connection::Open(
-      test::ConninfoOf("postgresql://meshhook_exporter:" + password + "@" +
-                       url.substr(at)),
-      deadline()));
+  for (const std::string role : {"meshhook_exporter", "meshhook_api"}) {
+    test::Exec(superuser, "GRANT password_user TO " + role);
+    std::string its_url = "postgresql://" + role;
+    its_url += ":" + password + "@" + url.substr(at);
+    EXPECT_NO_THROW(
+        meshhook::pg::Connection::Open(test::ConninfoOf(its_url), deadline()));
+  }
 }
 
 }  // namespace
