@@ -122,7 +122,8 @@ TEST_F(ApiPool, LeavesNothingForTheNextCall) {
     EXPECT_EQ(StatusOf(pool, ada_, Call(sql, true)), status) << sql;
     auto after = SessionOf(pool);
     if (sql.find("false)") == sql.npos) {
-      EXPECT_EQ(test::Text(after), test::Text(before)) << sql;  // by the same process of the server's
+      EXPECT_EQ(test::Text(after), test::Text(before))
+          << sql;  // by the same process of the server's
     }
     // Even what a call sets for longer than itself does not reach a caller.
     const auto bob = CallerOf("authenticated", test::kBob);
@@ -163,7 +164,8 @@ TEST_F(ApiPool, LeavesNothingForOthersBehindATransactionPooler) {
 TEST_F(ApiPool, CannotWriteByAGet) {
   Api api;
   const std::string write =
-      "BEGIN UPDATE metrics.retention SET period = '1000 days'; RETURN '{}'; END";
+      "BEGIN UPDATE metrics.retention SET period = '1000 days'; RETURN '{}'; "
+      "END";
   api.db.Exec("GRANT UPDATE, SELECT ON metrics.retention TO authenticated");
   const auto kept = [&] {
     return api.db.Exec(
@@ -328,7 +330,8 @@ TEST_F(ApiPool, RefusesALoginThatMayNotBecomeTheRolesOfTokens) {
   Api api;
   const auto other = AskAs(api, test::kExporter);
   EXPECT_EQ(other.status, 503);
-  EXPECT_EQ(Count(other.log, "the API cannot reach its database"), 1) << other.log;
+  EXPECT_EQ(Count(other.log, "the API cannot reach its database"), 1)
+      << other.log;
   EXPECT_NE(other.log.find("meshhook_exporter may not become"), other.log.npos)
       << other.log;
   EXPECT_NE(other.log.find("GRANT authenticated, meshhook_operator TO "
