@@ -122,7 +122,8 @@ TEST_F(ApiPool, LeavesNothingForTheNextCall) {
     EXPECT_EQ(StatusOf(pool, ada_, Call(sql, true)), status) << sql;
     auto after = SessionOf(pool);
     if (sql.find("false)") == sql.npos) {
-      EXPECT_EQ(after, before) << sql;  // by the same process of the server's
+      EXPECT_EQ(test::Text(after), test::Text(before))
+          << sql;  // by the same process of the server's
     }
     // Even what a call sets for longer than itself does not reach a caller.
     const auto bob = CallerOf("authenticated", test::kBob);
