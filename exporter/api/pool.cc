@@ -232,10 +232,18 @@ std::optional<std::string> Pool::Run(const Call& call,
 
 std::optional<std::string> Pool::AsCaller(const Caller& caller,
                                           const Call& call) {
-  return Run(
-      call, caller.subject,
-      {{"request.jwt.claims", caller.claims},
-       {"role", caller.role == "service_role" ? kOperator : "authenticated"}});
+  const std::string role =
+      caller.role == "service_role" ? kOperator : "authenticated";
+  const auto run = [&] {
+    return Run(call, caller.subject,
+               {{"request.jwt.claims", caller.claims}, {"role", role}});
+  };
+  if (call.writes) return run();
+  std::string question = role + '\n' + caller.claims + '\n' + call.query.sql;
+  for (const auto& parameter : call.query.parameters) {
+    question += '\n' + parameter;
+  }
+  return sharing_.Get(question, run);
 }
 
 std::optional<std::string> Pool::AsLogin(const Call& call) {

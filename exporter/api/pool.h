@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "exporter/api/sharing.h"
 #include "exporter/api/token.h"
 #include "exporter/backoff.h"
 #include "exporter/conninfo.h"
@@ -25,7 +26,8 @@ struct PoolOptions {
 
 // Thread-safe. Every call is a transaction of its own, in which alone the role
 // and the claims are set, so the next call on the session finds nothing of it.
-// No subject has more than half of the sessions at a time.
+// No subject has more than half of the sessions at a time, and the same
+// question of the same token is asked once for all who ask it at the same time.
 class Pool {
  public:
   // Opens sessions as they are needed.
@@ -76,6 +78,7 @@ class Pool {
   std::map<std::string, Share> shares_;
   Backoff backoff_;  // of connecting
   bool away_ = false;
+  Sharing sharing_;
 };
 
 }  // namespace meshhook::api

@@ -214,7 +214,7 @@ TEST_F(ApiPool, IsFullAtOnceAndSaysSo) {
   auto first = ask(api.Ada());
   ASSERT_TRUE(Await([&] { return Waiting(api.db) == 1; }));
   // Half of them are the most that one caller may have.
-  ExpectBusy(api.Get("/api/metrics", api.Ada()));
+  ExpectBusy(api.Get("/api/metrics/workflows/summary", api.Ada()));
   auto second = ask(api.Operator());
   ASSERT_TRUE(Await([&] { return Waiting(api.db) == 2; }));
   const auto started = Clock::now();
