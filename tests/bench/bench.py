@@ -163,7 +163,7 @@ class Served:
         self.process = subprocess.Popen(
             [*command, f"--web.listen-address=127.0.0.1:{self.port}"],
             env={**os.environ, **environment}, stdout=subprocess.DEVNULL,
-            stderr=(log := tempfile.TemporaryFile("w+")))
+            stderr=(log := tempfile.NamedTemporaryFile("w")))
         self.pid, self.log = self.process.pid, log
 
     def __enter__(self):
@@ -184,8 +184,8 @@ class Served:
 
     def complaints(self):
         """What it logged that is no news."""
-        self.log.seek(0)
-        return "".join(line for line in self.log if "level=info" not in line)
+        with open(self.log.name, encoding="utf-8") as log:  # a place of its own
+            return "".join(line for line in log if "level=info" not in line)
 
     def packed(self, timeout=60):
         """The body as it is sent, and how long it took, in ms. A connection of
