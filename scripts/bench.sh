@@ -16,7 +16,8 @@ trigger     | 6  | 1 | --pairs 2 --seconds 2                    | what the data 
 fold        | 8  | 1 | --seconds 5 --facts 100000 --history 100000 --workflows 100 | how fast facts are folded
 freshness   | 1  | 1 | --seconds 10                             | from a commit to the page
 gain        | 4  | 1 | --runs 100000                            | what the views gain over the runs
-ten_million | 40 | 5 | --runs 1000000                           | the data layer with 10 million runs'
+ten_million | 40 | 5 | --runs 1000000                           | the data layer with 10 million runs
+api         | 40 | 6 | --runs 200000 --seconds 1                | the JSON API with 10 million runs'
 
 help() {
   cat <<'HELP'

@@ -42,7 +42,7 @@ package_list() {
           curl jq
         ;;
       catcher) printf '%s\n' python3 python3-aiosmtpd ;;
-      bench) printf '%s\n' postgresql postgresql-contrib python3 ;;
+      bench) printf '%s\n' postgresql postgresql-contrib python3 wrk ;;
       dashboards)
         if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
           printf '%s\n' nodejs npm
