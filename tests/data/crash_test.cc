@@ -287,6 +287,7 @@ class Restore : public testing::Test {
         pg_database_create "$1" app
         pg_psql "$1" app --output=/dev/null \
           --command='CREATE ROLE meshhook_exporter LOGIN' \
+          --command='CREATE ROLE meshhook_operator NOLOGIN' \
           --command='CREATE ROLE meshhook_api LOGIN NOINHERIT'
         pg_psql "$1" app --output=/dev/null --file="$2/dump.sql")",
                  source_.directory());
