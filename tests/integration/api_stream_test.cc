@@ -233,7 +233,7 @@ TEST_F(ApiStream, SparesAListenerThatReadsSlowly) {
   api_.db.Exec("SELECT metrics.fold()");
   Listener slow(api_, api_.Ada(), 2048);
   ASSERT_TRUE(slow.Got("event: ready"));
-  const auto quick = Listen(api_.Operator());
+  const auto quick = Listen(api_.Bob());
   ASSERT_EQ(api_.server().Statistics().listeners, 2U);
   bool freed = false;
   for (int i = 0; i < 20 && !freed; ++i) {
