@@ -109,7 +109,7 @@ TEST(SlowFaults, APlainRefreshHurtsOnlyThoseWhoReadTheView) {
     const auto page = exporter.Page();
     EXPECT_EQ(SampleSum(page, "pg_up"), 1);
     EXPECT_EQ(SampleSum(page, "app_two"), 2);
-    EXPECT_EQ(Failed(page), Names{"workflow_windows"});
+    EXPECT_EQ(Failed(page), (Names{"alert_thresholds", "workflow_windows"}));
   }
   test::Exec(refresher, "COMMIT");
   EXPECT_TRUE(Await([&] { return Failed(exporter.Page()).empty(); }));
