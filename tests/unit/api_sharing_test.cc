@@ -40,16 +40,23 @@ class SharingTest : public testing::Test {
 };
 
 TEST_F(SharingTest, AsksOnceMoreForAllWhoComeMeanwhile) {
-  auto first = Ask();
-  ASSERT_TRUE(test::Await([&] { return asked_ == 1; }));
-  std::vector<std::future<Sharing::Answer>> others;
-  for (int i = 0; i < 20; ++i) others.push_back(Ask());
-  ASSERT_TRUE(test::Await([&] { return came_ == 21; }));
-  EXPECT_EQ(asked_, 1);  // not before the first has its answer
-  Answer();
-  EXPECT_EQ(first.get(), "1");
-  for (auto& other : others) EXPECT_GE(std::stoi(*other.get()), 2);
-  EXPECT_LE(asked_, 4);  // where some came late
+  // Some may have come to nothing but the door when the first is answered, so
+  // that they ask by themselves; not every time.
+  bool once = false;
+  for (int attempt = 0; attempt < 20 && !once; ++attempt) {
+    came_ = asked_ = answered_ = 0;
+    auto first = Ask();
+    ASSERT_TRUE(test::Await([&] { return asked_ == 1; }));
+    std::vector<std::future<Sharing::Answer>> others;
+    for (int i = 0; i < 20; ++i) others.push_back(Ask());
+    ASSERT_TRUE(test::Await([&] { return came_ == 21; }));
+    EXPECT_EQ(asked_, 1);  // not before the first has its answer
+    Answer();
+    EXPECT_EQ(first.get(), "1");
+    for (auto& other : others) EXPECT_GE(std::stoi(*other.get()), 2);
+    once = asked_ == 2;
+  }
+  EXPECT_TRUE(once);
 }
 
 TEST_F(SharingTest, NeverGivesAnAnswerThatWasBegunBefore) {
